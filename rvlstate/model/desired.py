@@ -1,0 +1,63 @@
+"""The declared set: definitions with the settings that redisvl's schema has no place for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rvlstate.model.definition import IndexDefinition
+
+Strategy: TypeAlias = Literal["auto", "shadow", "recreate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSettings:
+    """How the values of one field come about: `transform` "cast" or "module:callable", which fields it reads."""
+
+    transform: str | None = None
+    reads: tuple[str, ...] = ()
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredIndex:
+    """One declared index: its name, definition and settings; `source` is "file:line" for messages."""
+
+    name: str
+    definition: IndexDefinition
+    source: str = ""
+    depends_on: tuple[str, ...] = ()
+    renamed_from: str | None = None
+    fields: tuple[tuple[str, FieldSettings], ...] = ()
+    strategy: Strategy = "auto"
+    prevent_destroy: bool = False
+
+    def field_settings(self, name: str) -> FieldSettings:
+        """The settings of a field; empty ones if none were declared."""
+        return dict(self.fields).get(name, FieldSettings())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The project's own rules: hazard codes that need no flag, how new indexes are named, how much memory is ours."""
+
+    allow: tuple[str, ...] = ()
+    naming: Literal["alias", "plain"] = "alias"
+    max_memory_ratio: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """The whole declared set of a project, sorted by name.
+
+    `protected` names indexes that settings protect from deletion though no schema declares them any more.
+    """
+
+    project: str
+    indexes: tuple[DesiredIndex, ...] = ()
+    policy: Policy = Policy()
+    protected: tuple[str, ...] = ()
+
+    def index(self, name: str) -> DesiredIndex | None:
+        """The declared index called `name`, or None."""
+        return next((index for index in self.indexes if index.name == name), None)

@@ -1,0 +1,92 @@
+"""What was last applied: the recorded state of a project. It is a hint; the live server is the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rvlstate.model.definition import IndexDefinition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One managed index: the name, the physical index that serves it, and exactly what was sent to create it.
+
+    `build_rate` is the last measured background build, in documents a second, 0 if there was none.
+    """
+
+    name: str
+    physical: str
+    definition: IndexDefinition
+    depends_on: tuple[str, ...] = ()
+    build_rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A physical index that rvlstate is about to create or alter, or has done so; written before the command is sent.
+
+    It makes an index that an interrupted run left behind recognisable as ours, with what FT.INFO hides.
+    """
+
+    physical: str
+    name: str
+    definition: IndexDefinition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The run that holds or last held the state: `plan_id` names its plan; `finished` tells whether it ended well."""
+
+    id: str
+    plan_id: str
+    who: str
+    started: str
+    step: str = ""
+    finished: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The state of one project. `lineage` is "" and `serial` 0 until something was applied or imported."""
+
+    lineage: str = ""
+    serial: int = 0
+    records: tuple[Record, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    run: Run | None = None
+
+    def record(self, name: str) -> Record | None:
+        """The record of a managed index, or None."""
+        return next((record for record in self.records if record.name == name), None)
+
+    def intent(self, physical: str) -> Intent | None:
+        """The intent about a physical index, or None."""
+        return next((intent for intent in self.intents if intent.physical == physical), None)
+
+    def known_definitions(self, physical: str) -> tuple[IndexDefinition, ...]:
+        """Every definition that rvlstate recorded for a physical index, the intended one first."""
+        intents = [intent.definition for intent in self.intents if intent.physical == physical]
+        return (*intents, *(record.definition for record in self.records if record.physical == physical))
+
+    def with_record(self, record: Record) -> State:
+        """This state with a record added or replaced; intents about its physical index are fulfilled and go."""
+        others = [other for other in self.records if other.name != record.name]
+        return replace(
+            self,
+            records=tuple(sorted([*others, record], key=lambda item: item.name)),
+            intents=tuple(intent for intent in self.intents if intent.physical != record.physical),
+        )
+
+    def without_record(self, name: str) -> State:
+        """This state without the record of `name`."""
+        return replace(self, records=tuple(record for record in self.records if record.name != name))
+
+    def with_intent(self, intent: Intent) -> State:
+        """This state with an intent added or replaced."""
+        others = [other for other in self.intents if other.physical != intent.physical]
+        return replace(self, intents=tuple(sorted([*others, intent], key=lambda item: item.physical)))
+
+    def without_intent(self, physical: str) -> State:
+        """This state without intents about `physical`."""
+        return replace(self, intents=tuple(intent for intent in self.intents if intent.physical != physical))
