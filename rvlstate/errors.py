@@ -117,6 +117,15 @@ class ReplyNotUnderstoodError(ServerError):
         )
 
 
+class CommandRefusedError(ServerError):
+    """The server refused `command`; `reply` is its own text."""
+
+    def __init__(self, command: str, reply: str) -> None:
+        self.command = command
+        self.reply = reply
+        super().__init__(f"the server refused {command}", why=f"It replied: {reply}")
+
+
 class EmbeddedServerError(ServerError):
     """The embedded server of a project cannot be started, reached or stopped."""
 
@@ -199,13 +208,16 @@ class LockLostError(RvlstateError):
 
 
 class StepFailedError(RvlstateError):
-    """Step `step` (`done` of `total` were finished) failed; what was done stays done, and running again goes on."""
+    """Step `step` failed; what was done before stays done, and running again goes on from there.
 
-    def __init__(self, step: str, done: int, total: int, *, why: str, next_step: str) -> None:
+    `position` is "3 of 7" once it is known which steps were finished.
+    """
+
+    def __init__(self, step: str, *, why: str, next_step: str, position: str = "") -> None:
         self.step = step
-        self.done = done
-        self.total = total
-        super().__init__(f"step {done + 1} of {total} failed: {step}", why=why, next_step=next_step)
+        self.position = position
+        at = f"step {position}" if position else "a step"
+        super().__init__(f"{at} failed: {step}", why=why, next_step=next_step)
 
 
 class GateFailedError(RvlstateError):

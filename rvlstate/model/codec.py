@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field as Discriminated
 from pydantic import TypeAdapter
@@ -13,9 +14,10 @@ from rvlstate.model.state import State
 
 
 @cache
-def adapter(kind: Any) -> TypeAdapter[Any]:
+def adapter(kind: Hashable) -> TypeAdapter[Any]:
     """The adapter of a type, made once."""
-    return TypeAdapter(kind)
+    made: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
+    return made
 
 
 def discriminated(union: Any, key: str) -> Any:
@@ -25,16 +27,16 @@ def discriminated(union: Any, key: str) -> Any:
 
 def dump_value(value: Any) -> Any:
     """A frozen value as JSON-like data: dicts, lists, str, numbers, None."""
-    return adapter(type(value)).dump_python(value, mode="json")
+    return adapter(cast("Hashable", type(value))).dump_python(value, mode="json")
 
 
 def parse_definition(data: Any) -> IndexDefinition:
     """The definition that `dump_value` wrote. Raises pydantic.ValidationError."""
-    parsed: IndexDefinition = adapter(IndexDefinition).validate_python(data)
+    parsed: IndexDefinition = adapter(cast("Hashable", IndexDefinition)).validate_python(data)
     return parsed
 
 
 def parse_state(data: Any) -> State:
     """The state that `dump_value` wrote. Raises pydantic.ValidationError."""
-    parsed: State = adapter(State).validate_python(data)
+    parsed: State = adapter(cast("Hashable", State)).validate_python(data)
     return parsed

@@ -21,12 +21,16 @@ class FieldSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredIndex:
-    """One declared index: its name, definition and settings; `source` is "file:line" for messages."""
+    """One declared index: its name, definition and settings; `source` is "file:line" for messages.
+
+    `aliases` are further names that must lead to the index, and move with it at a cutover.
+    """
 
     name: str
     definition: IndexDefinition
     source: str = ""
     depends_on: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     renamed_from: str | None = None
     fields: tuple[tuple[str, FieldSettings], ...] = ()
     strategy: Strategy = "auto"

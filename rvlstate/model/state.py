@@ -11,6 +11,7 @@ from rvlstate.model.definition import IndexDefinition
 class Record:
     """One managed index: the name, the physical index that serves it, and exactly what was sent to create it.
 
+    `aliases` are the further names that were declared for it.
     `build_rate` is the last measured background build, in documents a second, 0 if there was none.
     """
 
@@ -18,6 +19,7 @@ class Record:
     physical: str
     definition: IndexDefinition
     depends_on: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     build_rate: float = 0.0
 
 
@@ -60,6 +62,11 @@ class State:
         """The record of a managed index, or None."""
         return next((record for record in self.records if record.name == name), None)
 
+    def build_rate(self, name: str) -> float:
+        """The last measured background build of `name`, in documents a second; 0 if there was none."""
+        record = self.record(name)
+        return record.build_rate if record else 0.0
+
     def intent(self, physical: str) -> Intent | None:
         """The intent about a physical index, or None."""
         return next((intent for intent in self.intents if intent.physical == physical), None)
@@ -70,13 +77,18 @@ class State:
         return (*intents, *(record.definition for record in self.records if record.physical == physical))
 
     def with_record(self, record: Record) -> State:
-        """This state with a record added or replaced; intents about its physical index are fulfilled and go."""
+        """This state with a record added or replaced.
+
+        Intents about its physical index are fulfilled and go; the physical index that served before stays known as
+        ours by an intent, until it is dropped.
+        """
         others = [other for other in self.records if other.name != record.name]
-        return replace(
-            self,
-            records=tuple(sorted([*others, record], key=lambda item: item.name)),
-            intents=tuple(intent for intent in self.intents if intent.physical != record.physical),
-        )
+        before = self.record(record.name)
+        state = self.without_intent(record.physical)
+        if before is not None and before.physical != record.physical:
+            retired = Intent(physical=before.physical, name=before.name, definition=before.definition)
+            state = state.with_intent(retired)
+        return replace(state, records=tuple(sorted([*others, record], key=lambda item: item.name)))
 
     def without_record(self, name: str) -> State:
         """This state without the record of `name`."""

@@ -1,0 +1,101 @@
+"""Wait until a physical index has been built by the server's background scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rvlstate.errors import GateFailedError, StepFailedError
+from rvlstate.model.catalog import LiveIndex, Statistics
+from rvlstate.plan.effects import Flow, Gauge, Memory, Pause, Report, look
+from rvlstate.plan.operations.base import Defaults
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+"""Seconds between two looks: short at first, since most builds are small."""
+
+CALM_LOOKS = 2
+"""Looks in a row that must say "built": FT.INFO shows an instant of calm between a scan's request and its start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitBuild(Defaults):
+    """Wait for the scan of `physical`; `memory_limit` (bytes, 0 for none) stops it before the server is full.
+
+    `shadow` tells that another index serves the name meanwhile, so that this one may be given up.
+    """
+
+    operation: Literal["await_build"] = "await_build"
+    name: str
+    physical: str
+    memory_limit: int = 0
+    shadow: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What it does."""
+        return f"wait until {self.physical} is built"
+
+    @property
+    def undo(self) -> str:
+        """How to undo it."""
+        return "nothing to undo"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The names of the commands."""
+        return ("FT._LIST", "FT.INFO", "INFO")
+
+    def flow(self) -> Flow:
+        """Look until the scan has ended; the percentage alone is never believed (see facts: it counts other keys)."""
+        pause, calm = FIRST_PAUSE, 0
+        while calm < CALM_LOOKS:
+            seen = yield from look(self.physical)
+            index = self._still_there(seen)
+            memory = yield Gauge()
+            self._refuse_when_full(memory)
+            self._refuse_aborted_scan(index.statistics)
+            calm = calm + 1 if is_calm(index.statistics) else 0
+            yield self._progress(index.statistics)
+            if calm < CALM_LOOKS:
+                yield Pause(FIRST_PAUSE if calm else pause)
+                pause = min(pause * 1.5, LONGEST_PAUSE)
+
+    def _still_there(self, seen: LiveIndex | None) -> LiveIndex:
+        if seen is None or seen.name != self.physical:
+            raise StepFailedError(
+                self.summary,
+                why=f"{self.physical} is gone: somebody dropped it while it was built.",
+                next_step="run apply again: it builds the index anew.",
+            )
+        return seen
+
+    def _refuse_when_full(self, memory: Memory) -> None:
+        if self.memory_limit and memory.used > self.memory_limit:
+            raise GateFailedError(
+                f"memory ran short while {self.physical} was built",
+                why=f"The server uses {memory.used:,} bytes, more than the {self.memory_limit:,} that "
+                f"policy.max_memory_ratio allows of its {memory.limit:,}.",
+                next_step="free memory or raise maxmemory, then run apply again.",
+            )
+
+    def _refuse_aborted_scan(self, statistics: Statistics) -> None:
+        if statistics.scan_error:
+            raise GateFailedError(
+                f"the server gave up building {self.physical}",
+                why=f"It reports: {statistics.scan_error}",
+                next_step="free memory or raise maxmemory, then run apply again.",
+            )
+
+    def _progress(self, statistics: Statistics) -> Report:
+        waiting = statistics.indexing and not statistics.percent and not statistics.documents
+        note = "queued behind other scans of the server" if waiting else f"{statistics.documents:,} documents indexed"
+        return Report(note, done=round(statistics.percent * 1000), total=1000, figures=_figures(statistics))
+
+
+def is_calm(statistics: Statistics) -> bool:
+    """Whether no scan is running or pending, as far as one FT.INFO can tell."""
+    return statistics.indexing == 0 and statistics.percent >= 1
+
+
+def _figures(statistics: Statistics) -> dict[str, float]:
+    return {"documents": float(statistics.documents), "indexing_failures": float(statistics.failures)}

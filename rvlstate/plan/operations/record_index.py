@@ -1,0 +1,86 @@
+"""Write down what serves a name; changes nothing on the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.state import Record, State
+from rvlstate.plan.effects import Flow
+from rvlstate.plan.operations.base import Defaults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordIndex(Defaults):
+    """Record that `physical` serves `name` with `definition`: an index taken into management, or changed in place."""
+
+    operation: Literal["record_index"] = "record_index"
+    name: str
+    physical: str
+    definition: IndexDefinition
+    depends_on: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What it does."""
+        return f"record {self.physical} as {self.name} in the state"
+
+    @property
+    def undo(self) -> str:
+        """How to undo it."""
+        return "nothing to undo on the server"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """No command on indexes."""
+        return ()
+
+    def record(self, state: State) -> State:
+        """The record."""
+        return state.with_record(
+            Record(
+                name=self.name,
+                physical=self.physical,
+                definition=self.definition,
+                depends_on=self.depends_on,
+                aliases=self.aliases,
+                build_rate=state.build_rate(self.name),
+            )
+        )
+
+    def flow(self) -> Flow:
+        """Nothing is asked of the server."""
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetIndex(Defaults):
+    """Remove the record of an index that is neither declared nor live any more."""
+
+    operation: Literal["forget_index"] = "forget_index"
+    name: str
+
+    @property
+    def summary(self) -> str:
+        """What it does."""
+        return f"forget {self.name} in the state"
+
+    @property
+    def undo(self) -> str:
+        """How to undo it."""
+        return "nothing to undo on the server"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """No command on indexes."""
+        return ()
+
+    def record(self, state: State) -> State:
+        """No record."""
+        return state.without_record(self.name)
+
+    def flow(self) -> Flow:
+        """Nothing is asked of the server."""
+        yield from ()

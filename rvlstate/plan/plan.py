@@ -1,0 +1,114 @@
+"""The plan: what is to be done about each index, and the ordered steps that do it. Plain values, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rvlstate.model.field import Value
+from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.operations import AnyOperation
+from rvlstate.plan.remedies import Classification
+
+Action: TypeAlias = Literal["create", "update", "delete", "adopt", "no-op"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference between live and declared, or (as drift) between applied and live.
+
+    `before` None with `after` a mapping is something added, the other way round something removed.
+    """
+
+    address: str
+    before: Value | dict[str, Value]
+    after: Value | dict[str, Value]
+    classification: Classification | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impact:
+    """What carrying it out costs, estimated before anything is written; sizes in bytes, times in seconds.
+
+    `basis` says in words where the figures come from. `documents` None means that nobody can tell beforehand.
+    """
+
+    documents: int | None = 0
+    documents_written: int = 0
+    bytes_written: int = 0
+    index_bytes: int = 0
+    peak_memory_bytes: int = 0
+    headroom_bytes: int | None = None
+    estimated_seconds: float = 0.0
+    search_downtime_seconds: float = 0.0
+    basis: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexPlan:
+    """What is to be done about one index. `refused` and `deferred` say why nothing is, "" if something can be."""
+
+    name: str
+    action: Action
+    classification: Classification | None
+    physical_before: str | None
+    physical_after: str | None
+    changes: tuple[Change, ...] = ()
+    drift: tuple[Change, ...] = ()
+    unverifiable: tuple[str, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    impact: Impact = Impact()
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
+    renamed_from: str | None = None
+    fields: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One operation in its place: `needs` are ids of steps that come before it."""
+
+    id: str
+    index: str
+    operation: AnyOperation
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What the plan assumes of the server."""
+
+    redis: str
+    search: str
+    cluster: bool
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole plan; the same inputs give the same plan, `created_at` aside.
+
+    `live` is what it was made for (see `stale.snapshot`); `targets` are the names that it was limited to.
+    """
+
+    project: str
+    lineage: str
+    serial: int
+    server: Server
+    live_fingerprint: str
+    desired_fingerprint: str
+    live: dict[str, object]
+    indexes: tuple[IndexPlan, ...] = ()
+    steps: tuple[Step, ...] = ()
+    unmanaged: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    created_at: str = ""
+    rvlstate_version: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do and nothing is held back."""
+        return not self.steps and not any(index.refused or index.deferred for index in self.indexes)
