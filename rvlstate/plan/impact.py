@@ -88,7 +88,7 @@ def memory_hazard(impact: Impact, costs: Costs) -> Hazard | None:
     share = impact.peak_memory_bytes / costs.server.maxmemory
     return Hazard(
         code="MEMORY_PEAK",
-        message=f"both indexes together bring the server to about {share:.0%} of its maxmemory while the new one is built.",
+        message=f"while both indexes exist, the server comes to about {share:.0%} of its maxmemory.",
     )
 
 

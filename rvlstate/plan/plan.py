@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rvlstate.model.field import Value
+from rvlstate.model.fingerprint import fingerprint
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations import AnyOperation
 from rvlstate.plan.remedies import Classification
@@ -107,6 +108,25 @@ class Plan:
     targets: tuple[str, ...] = ()
     created_at: str = ""
     rvlstate_version: str = ""
+
+    @property
+    def id(self) -> str:
+        """The fingerprint of what the plan was made from: made again from the same, it is the same plan."""
+        return fingerprint(
+            [
+                self.project,
+                self.lineage,
+                self.serial,
+                self.live_fingerprint,
+                self.desired_fingerprint,
+                list(self.targets),
+            ]
+        )
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """All hazards of the plan, sorted."""
+        return tuple(sorted({hazard for index in self.indexes for hazard in index.hazards}))
 
     @property
     def empty(self) -> bool:

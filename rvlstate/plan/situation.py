@@ -43,7 +43,8 @@ class Situation:
 
     `serving` is the index to start from and `attached` tells whether the name answers from it; `hijacker` is a
     physical index that hides the name's alias; `ready` is an index left by an interrupted run that has the wanted
-    definition; `leftovers` are others of ours that serve nothing; `was_named` is the old name of a rename to be done.
+    definition; `leftovers` are others of ours that serve nothing; `was_named` is the old name of a rename to be done;
+    `stranger` is an index of that name which is in the way of the rename.
     """
 
     wanted: DesiredIndex
@@ -57,6 +58,7 @@ class Situation:
     leftovers: tuple[str, ...] = ()
     next_physical: str = ""
     was_named: str | None = None
+    stranger: str | None = None
 
     @property
     def name_is_physical(self) -> bool:
@@ -68,8 +70,10 @@ def situate(wanted: DesiredIndex, world: World) -> Situation:
     """Find out where a declared index stands."""
     record, was_named = _record_of(wanted, world)
     serving, attached, hijacker = _serving(wanted.name, record, world)
+    stranger = None
     if was_named is not None:
-        attached = False
+        stranger, hijacker, attached = world.catalog.resolve(wanted.name), None, False
+        stranger = None if serving is not None and stranger == serving.name else stranger
     idle = _idle_indexes(wanted, record, world, serving, hijacker)
     ready = _ready(wanted, idle, world)
     return Situation(
@@ -84,6 +88,7 @@ def situate(wanted: DesiredIndex, world: World) -> Situation:
         leftovers=tuple(index.name for index in idle if ready is None or index.name != ready.name),
         next_physical=ready.name if ready else next_physical(wanted.name, world),
         was_named=was_named,
+        stranger=stranger,
     )
 
 

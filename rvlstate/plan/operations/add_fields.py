@@ -7,20 +7,22 @@ from typing import Literal
 
 from rvlstate.errors import StepFailedError
 from rvlstate.model.canonical import mask
-from rvlstate.model.catalog import Catalog, LiveIndex
+from rvlstate.model.catalog import Catalog, LiveIndex, Statistics
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import Field
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import alter_arguments
 from rvlstate.plan.effects import Flow, look, send
+from rvlstate.plan.operations.await_build import AwaitBuild
 from rvlstate.plan.operations.base import Defaults, shell_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddFields(Defaults):
-    """FT.ALTER `physical` SCHEMA ADD `fields`; `definition` is the whole definition afterwards.
+    """FT.ALTER `physical` SCHEMA ADD `fields`, and wait for the scan; `definition` is the whole definition afterwards.
 
-    Queries keep answering from all documents while the server scans for the new fields (measured).
+    Queries keep answering from all documents while the server scans for the new fields (measured). A document whose
+    value does not fit a new field drops out of the whole index: that fails the step, with the figures.
     """
 
     operation: Literal["add_fields"] = "add_fields"
@@ -70,3 +72,16 @@ class AddFields(Defaults):
         missing = tuple(field for field in self.fields if field.name not in present)
         if missing:
             yield from send(*alter_arguments(self.physical, missing, self.definition.storage))
+        yield from AwaitBuild(name=self.name, physical=self.physical).flow()
+        after = yield from look(self.physical)
+        if after is not None:
+            self._refuse_losses(seen.statistics, after.statistics)
+
+    def _refuse_losses(self, before: Statistics, after: Statistics) -> None:
+        if after.failures > before.failures and after.documents < before.documents:
+            raise StepFailedError(
+                self.summary,
+                why=f"{before.documents - after.documents:,} documents dropped out of {self.physical}: their values do "
+                f"not fit the new fields.\nThe last, {after.last_error_key or 'unknown key'}: {after.last_error}",
+                next_step="mend these documents, or declare the field with a type that fits (a shadow build then).",
+            )

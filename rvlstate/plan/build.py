@@ -1,0 +1,138 @@
+"""Build the plan of a whole declared set against a whole server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rvlstate.errors import UsageError
+from rvlstate.model.canonical import canonicalise
+from rvlstate.model.codec import dump_value
+from rvlstate.model.desired import Desired, DesiredIndex
+from rvlstate.model.fingerprint import fingerprint
+from rvlstate.model.state import Record, State
+from rvlstate.plan.order import refuse_cycles
+from rvlstate.plan.plan import Plan, Server, Step
+from rvlstate.plan.predict import check, predict
+from rvlstate.plan.situation import Situation, World, situate
+from rvlstate.plan.stale import snapshot
+from rvlstate.plan.steps import ordered_steps
+from rvlstate.plan.work import Work, declared_work, removed_work, with_possible_renames
+
+
+def build_plan(
+    desired: Desired, world: World, *, targets: tuple[str, ...] = (), created_at: str = "", version: str = ""
+) -> Plan:
+    """The plan that leads from the live server to the declared set, `targets` (and what they depend on) or all of it.
+
+    Raises DependencyCycleError, UsageError for an unknown target, PlannerBugError.
+    """
+    refuse_cycles({wanted.name: wanted.depends_on for wanted in desired.indexes})
+    chosen = _chosen(desired, world, targets)
+    situations = {wanted.name: situate(wanted, world) for wanted in desired.indexes}
+    works = [
+        declared_work(situations[wanted.name], desired, world) for wanted in desired.indexes if wanted.name in chosen
+    ]
+    works += [
+        removed_work(record, desired, world, situations)
+        for record in world.state.records
+        if record.name in chosen and _is_removed(record, desired, situations)
+    ]
+    works = with_possible_renames(works, desired, world)
+    steps = ordered_steps(works)
+    _self_check(works, steps, desired, world, chosen)
+    live = snapshot(world.catalog, _names(desired, world), _prefixes(desired))
+    return Plan(
+        project=desired.project,
+        lineage=world.state.lineage,
+        serial=world.state.serial,
+        server=Server(
+            redis=world.server.redis,
+            search=world.server.search,
+            cluster=world.server.cluster,
+            capabilities=tuple(sorted(world.server.capabilities)),
+        ),
+        live_fingerprint=fingerprint(live),
+        desired_fingerprint=fingerprint([_declaration(wanted) for wanted in desired.indexes]),
+        live=live,
+        indexes=tuple(work.plan for work in sorted(works, key=lambda work: work.plan.name)),
+        steps=steps,
+        unmanaged=_unmanaged(situations, world),
+        warnings=_warnings(world),
+        targets=tuple(sorted(targets)),
+        created_at=created_at,
+        rvlstate_version=version,
+    )
+
+
+def _chosen(desired: Desired, world: World, targets: tuple[str, ...]) -> frozenset[str]:
+    known = {wanted.name for wanted in desired.indexes} | {record.name for record in world.state.records}
+    unknown = sorted(set(targets) - known)
+    if unknown:
+        raise UsageError(
+            f"there is no index {unknown[0]} in the project or its state",
+            next_step=f"choose from: {', '.join(sorted(known)) or 'nothing is declared'}",
+        )
+    if not targets:
+        return frozenset(known)
+    chosen, todo = set[str](), list(targets)
+    while todo:
+        name = todo.pop()
+        if name not in chosen:
+            chosen.add(name)
+            wanted = desired.index(name)
+            todo += [*wanted.depends_on, *([wanted.renamed_from] if wanted.renamed_from else [])] if wanted else []
+    return frozenset(chosen & known)
+
+
+def _is_removed(record: Record, desired: Desired, situations: dict[str, Situation]) -> bool:
+    """Whether a record has no declaration; one that is being renamed belongs to its new name."""
+    if desired.index(record.name) is not None:
+        return False
+    return all(situation.was_named != record.name for situation in situations.values())
+
+
+def _self_check(
+    works: list[Work], steps: tuple[Step, ...], desired: Desired, world: World, chosen: frozenset[str]
+) -> None:
+    """Architecture rule 7: the predicted effect of the plan is the declared set."""
+    held_back = {work.plan.name for work in works if work.plan.refused or work.plan.deferred}
+    outside = {wanted.name for wanted in desired.indexes} - chosen
+    catalog, state = predict((step.operation for step in steps), world.catalog, world.state)
+    check(desired, catalog, state, skip=frozenset(held_back | outside))
+
+
+def _names(desired: Desired, world: World) -> set[str]:
+    return candidate_names(desired, world.state) | {record.physical for record in world.state.records}
+
+
+def candidate_names(desired: Desired, state: State) -> set[str]:
+    """Every name that may be an alias of ours: to be asked, since servers before 8.10 cannot list aliases."""
+    names = {name for wanted in desired.indexes for name in (wanted.name, *wanted.aliases)}
+    names |= {wanted.renamed_from for wanted in desired.indexes if wanted.renamed_from}
+    return names | {name for record in state.records for name in (record.name, *record.aliases)}
+
+
+def _prefixes(desired: Desired) -> tuple[str, ...]:
+    return tuple(sorted({prefix for wanted in desired.indexes for prefix in wanted.definition.prefixes}))
+
+
+def _declaration(wanted: DesiredIndex) -> object:
+    return dump_value(replace(wanted, definition=canonicalise(wanted.definition), source=""))
+
+
+def _unmanaged(situations: dict[str, Situation], world: World) -> tuple[str, ...]:
+    known = {record.physical for record in world.state.records} | {intent.physical for intent in world.state.intents}
+    for situation in situations.values():
+        known |= {index.name for index in (situation.serving, situation.hijacker, situation.ready) if index}
+    return tuple(sorted(index.name for index in world.catalog.indexes if index.name not in known))
+
+
+def _warnings(world: World) -> tuple[str, ...]:
+    if world.server.maxmemory and world.server.maxmemory_policy.startswith("allkeys"):
+        return (
+            (
+                f"maxmemory-policy is {world.server.maxmemory_policy}: the server may evict the state and the lock of "
+                "rvlstate, and documents: prefer noeviction or a volatile- policy."
+            ),
+        )
+    return ()

@@ -1,0 +1,157 @@
+"""Judge one declared index: compare it with what is live, classify each change, and find what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rvlstate.diff.compare import compare
+from rvlstate.diff.facts import (
+    AttributeChanged,
+    Comparison,
+    Fact,
+    FieldAdded,
+    FieldRemoved,
+    FieldRenamed,
+    FieldRetyped,
+    RenameContradicted,
+    SettingChanged,
+)
+from rvlstate.model.desired import DesiredIndex
+from rvlstate.model.field import Field, Value, attributes
+from rvlstate.plan.plan import Change
+from rvlstate.plan.remedies import Classification, Remedy, gravest, remedy_for
+from rvlstate.plan.situation import Situation, World
+
+NOT_YET = {
+    "recreate": "strategy: recreate drops and rebuilds with downtime; this version of rvlstate plans it and does not "
+    "carry it out yet",
+    "documents": "the documents must be rewritten for this; this version of rvlstate plans it and does not carry it "
+    "out yet",
+}
+"""Why a change is planned but not carried out."""
+
+
+def comparison_of(situation: Situation) -> Comparison:
+    """The facts between what serves an index now and what is declared."""
+    wanted = situation.wanted
+    if situation.definition is None:
+        return Comparison()
+    return compare(wanted.name, situation.definition, wanted.definition, declared_renames(wanted))
+
+
+def declared_renames(wanted: DesiredIndex) -> dict[str, str]:
+    """New field name -> old field name, as declared."""
+    return {name: settings.renamed_from for name, settings in wanted.fields if settings.renamed_from}
+
+
+def remedies_of(situation: Situation, facts: Iterable[Fact]) -> tuple[tuple[Fact, Remedy], ...]:
+    """Each fact with its remedy."""
+    definition = situation.definition
+    return tuple((fact, remedy_for(fact, definition, situation.wanted)) for fact in facts) if definition else ()
+
+
+def changes_of(judged: Iterable[tuple[Fact, Remedy]]) -> tuple[Change, ...]:
+    """The changes of an index for the plan."""
+    return tuple(change_of(fact, remedy.classification, remedy.reason) for fact, remedy in judged)
+
+
+def change_of(fact: Fact, classification: Classification | None, reason: str) -> Change:
+    """A fact as a change with values that JSON can hold."""
+    before, after = _values(fact)
+    return Change(address=fact.address, before=before, after=after, classification=classification, reason=reason)
+
+
+def _values(fact: Fact) -> tuple[Value | dict[str, Value], Value | dict[str, Value]]:
+    match fact:
+        case FieldAdded():
+            return None, _shown(fact.field)
+        case FieldRemoved():
+            return _shown(fact.field), None
+        case FieldRenamed():
+            return fact.before.name, fact.after.name
+        case FieldRetyped():
+            return fact.before.type, fact.after.type
+        case RenameContradicted():
+            return fact.renamed_from, fact.field
+        case AttributeChanged() | SettingChanged():
+            return fact.before, fact.after
+
+
+def _shown(field: Field) -> dict[str, Value]:
+    """Type and attributes of a field, without those that say nothing (false, none)."""
+    return {name: value for name, value in attributes(field).items() if value not in (False, None)}
+
+
+def drift_of(situation: Situation, world: World) -> tuple[Change, ...]:
+    """What was changed on the server by others since it was last applied."""
+    record, name = situation.record, situation.wanted.name
+    if record is None:
+        return ()
+    found: list[Change] = []
+    if situation.hijacker is not None:
+        found.append(_drift(name, record.physical, name, "a physical index of that name hides the alias"))
+    elif situation.serving is None:
+        found.append(_drift(name, record.physical, None, "the index was dropped by somebody else"))
+    elif situation.was_named is None and not situation.attached:
+        found.append(_drift(name, record.physical, situation.alias_target, "the alias was moved by somebody else"))
+    elif situation.serving.name != record.physical and world.state.intent(situation.serving.name) is None:
+        found.append(_drift(name, record.physical, situation.serving.name, "another index answers to the name"))
+    serving = situation.serving
+    if serving is None or situation.definition is None or world.state.intent(serving.name) is not None:
+        return tuple(found)
+    facts = compare(name, record.definition, situation.definition).facts
+    return (*found, *(change_of(fact, None, "changed outside rvlstate") for fact in facts))
+
+
+def _drift(name: str, before: str | None, after: str | None, reason: str) -> Change:
+    return Change(address=f"{name}.physical", before=before, after=after, classification=None, reason=reason)
+
+
+def classify(judged: Iterable[tuple[Fact, Remedy]]) -> Classification | None:
+    """The class of an index: the gravest of its changes."""
+    return gravest([remedy.classification for _, remedy in judged])
+
+
+def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -> tuple[str, ...]:
+    """Why nothing can be done about an index as it is declared."""
+    reasons = [f"{fact.address}: {remedy.reason}" for fact, remedy in judged if remedy.classification == "refused"]
+    if situation.stranger is not None:
+        reasons.append(
+            f"{situation.wanted.name}: renamed_from: {situation.was_named} cannot be carried out, since "
+            f"{situation.stranger} answers to {situation.wanted.name} already: import or drop that index first"
+        )
+    return tuple(reasons)
+
+
+def deferrals(judged: Iterable[tuple[Fact, Remedy]]) -> tuple[str, ...]:
+    """Which changes are valid but left to a later version."""
+    lines = []
+    for fact, remedy in judged:
+        if remedy.documents:
+            lines.append(f"{fact.address}: {NOT_YET['documents']}")
+        elif remedy.classification == "recreate":
+            lines.append(f"{fact.address}: {NOT_YET['recreate']}")
+    return tuple(lines)
+
+
+def actionable(task_facts: Iterable[tuple[Fact, Remedy]]) -> tuple[Fact, ...]:
+    """The facts that need something done."""
+    return tuple(fact for fact, remedy in task_facts if remedy.classification is not None)
+
+
+def hijack_notes(situation: Situation) -> tuple[str, ...]:
+    """What to tell about a hijacked name: the cause, the cure, and how the application should open the index."""
+    if situation.hijacker is None or situation.serving is None:
+        return ()
+    name = situation.wanted.name
+    return (
+        (
+            f"cause: an application created a physical index {name}, for instance with redisvl's index.create(); "
+            f"it hides the alias {name} -> {situation.serving.name}, so queries miss what rvlstate manages."
+        ),
+        f"cure: this plan drops the physical index {name} (never its documents); the alias answers again at once.",
+        (
+            f'in the application: open it with SearchIndex.from_existing("{name}", redis_url=...) and do not call '
+            "create() at start-up: redisvl's exists() answers False for an alias."
+        ),
+    )

@@ -1,0 +1,89 @@
+"""Consequences of changes that rewrite documents, told in the plan though a later version carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rvlstate.diff.facts import AttributeChanged, Fact, FieldAdded, SettingChanged
+from rvlstate.model.desired import DesiredIndex
+from rvlstate.model.field import BYTES_PER_VALUE, VectorField
+from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.remedies import Remedy, covers
+from rvlstate.plan.situation import Situation, World
+
+PROMOTION_SECONDS = 40e-6
+"""Seconds a document during which answers carry its staged key (migrations.md: 20-60 us by rename)."""
+
+
+def payload_hazards(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world: World) -> tuple[Hazard, ...]:
+    """The hazards of rewriting documents: precision, encodings, keys in answers, user code, other readers."""
+    rewriting = [(fact, remedy) for fact, remedy in judged if remedy.documents]
+    if not rewriting:
+        return ()
+    name, hazards = situation.wanted.name, []
+    for fact, _ in rewriting:
+        hazards += _fact_hazards(fact, name)
+    hazards.append(Hazard(code="REWRITES_DOCUMENTS", message=f"documents of {name} are rewritten in place."))
+    hazards += [Hazard(code="RUNS_USER_CODE", message=f"runs {code}.") for code in _user_code(situation.wanted)]
+    if any(not isinstance(fact, FieldAdded) for fact, _ in rewriting):
+        seconds = (situation.serving.statistics.documents if situation.serving else 0) * PROMOTION_SECONDS
+        message = f"answers carry staged keys of {name} for about {max(seconds, 1):,.0f} s after the cutover."
+        hazards.append(Hazard(code="RESULT_KEYS_CHANGE", message=message))
+    hazards += _shared(situation, world)
+    return tuple(hazards)
+
+
+def bytes_written(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -> int:
+    """Bytes of new vector values, over all documents; other fields are not known beforehand."""
+    documents = situation.serving.statistics.documents if situation.serving else 0
+    names = {fact.field for fact, remedy in judged if remedy.documents and isinstance(fact, AttributeChanged)}
+    names |= {fact.field.name for fact, remedy in judged if remedy.documents and isinstance(fact, FieldAdded)}
+    vectors = [
+        field for field in situation.wanted.definition.fields if field.name in names and isinstance(field, VectorField)
+    ]
+    return documents * sum(field.dims * BYTES_PER_VALUE.get(field.datatype, 4) for field in vectors)
+
+
+def _fact_hazards(fact: Fact, name: str) -> list[Hazard]:
+    if isinstance(fact, AttributeChanged) and fact.attribute in ("datatype", "dims"):
+        words = f"{fact.before} to {fact.after}"
+        found = [
+            Hazard(
+                code="QUERY_ENCODING_CHANGES",
+                message=f"queries on {name}.{fact.field} must send {fact.after} vectors from the cutover on ({words}).",
+            )
+        ]
+        if fact.attribute == "datatype" and _narrower(fact.before, fact.after):
+            message = f"vectors of {name}.{fact.field} are rounded from {words}."
+            found.append(Hazard(code="LOSES_PRECISION", message=message))
+        return found
+    if isinstance(fact, SettingChanged) and fact.setting == "prefixes":
+        return [Hazard(code="RESULT_KEYS_CHANGE", message=f"documents of {name} get keys under another prefix.")]
+    return []
+
+
+def _narrower(before: object, after: object) -> bool:
+    return BYTES_PER_VALUE.get(str(after), 0) < BYTES_PER_VALUE.get(str(before), 0) or {before, after} == {
+        "float16",
+        "bfloat16",
+    }
+
+
+def _user_code(wanted: DesiredIndex) -> list[str]:
+    return sorted({s.transform for _, s in wanted.fields if s.transform is not None and ":" in s.transform})
+
+
+def _shared(situation: Situation, world: World) -> list[Hazard]:
+    serving = situation.serving
+    if serving is None:
+        return []
+    own = {serving.name, situation.next_physical, *situation.leftovers}
+    return [
+        Hazard(code="SHARED_DOCUMENTS", message=f"{index.name} reads the same documents as {serving.name}.")
+        for index in world.catalog.indexes
+        if index.name not in own and _share(index.definition.prefixes, serving.definition.prefixes)
+    ]
+
+
+def _share(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return any(covers((a,), (b,)) or covers((b,), (a,)) for a in one for b in other)

@@ -1,0 +1,185 @@
+"""The work on each index: what the plan says about it, and the operations that do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rvlstate.model.canonical import canonicalise
+from rvlstate.model.catalog import LiveIndex
+from rvlstate.model.desired import Desired, DesiredIndex
+from rvlstate.model.state import Record
+from rvlstate.plan import judge
+from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.impact import Costs, estimate_build, estimate_scan, memory_hazard, memory_refusal, slow_hazard
+from rvlstate.plan.operations import AnyOperation
+from rvlstate.plan.payload import bytes_written, payload_hazards
+from rvlstate.plan.plan import Action, Impact, IndexPlan
+from rvlstate.plan.recipes import Task, carry_out, remove
+from rvlstate.plan.remedies import Classification
+from rvlstate.plan.situation import Situation, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One index of the plan with its operations; `physicals` are the live indexes that it accounts for."""
+
+    plan: IndexPlan
+    operations: tuple[AnyOperation, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    physicals: tuple[str, ...] = ()
+
+
+def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
+    """What is to be done about one declared index."""
+    wanted = situation.wanted
+    comparison = judge.comparison_of(situation)
+    judged = judge.remedies_of(situation, comparison.facts)
+    costs = Costs(
+        server=world.server,
+        build_rate=world.state.build_rate(wanted.name),
+        max_memory_ratio=desired.policy.max_memory_ratio,
+    )
+    task = Task(
+        situation=situation,
+        facts=judge.actionable(judged),
+        classification=judge.classify(judged),
+        world=world,
+        costs=costs,
+        declared=frozenset(item.name for item in desired.indexes),
+        plain_names=desired.policy.naming == "plain",
+    )
+    impact = replace(_impact(task), documents_written=0, bytes_written=bytes_written(judged, situation))
+    if impact.bytes_written and impact.documents:
+        impact = replace(impact, documents_written=impact.documents)
+    refused = judge.refusals(judged, situation)
+    builds = task.classification == "shadow" or situation.serving is None
+    too_big = memory_refusal(impact, costs) if builds else ""
+    refused = (*refused, f"{wanted.name}: {too_big}") if too_big else refused
+    deferred = () if refused else judge.deferrals(judged)
+    operations = () if refused or deferred else carry_out(task)
+    hazards = [
+        *payload_hazards(judged, situation, world),
+        *(hazard for operation in operations for hazard in operation.hazards),
+        *([memory_hazard(impact, costs), slow_hazard(impact)] if builds else []),
+        _downtime(task),
+    ]
+    plan = IndexPlan(
+        name=wanted.name,
+        action=_action(task, operations),
+        classification="refused" if refused else _class(task, operations),
+        physical_before=situation.serving.name if situation.serving else None,
+        physical_after=_physical_after(task, desired),
+        changes=judge.changes_of(judged),
+        drift=judge.drift_of(situation, world),
+        unverifiable=comparison.unverifiable,
+        hazards=tuple(sorted({hazard for hazard in hazards if hazard is not None})),
+        impact=impact,
+        notes=judge.hijack_notes(situation),
+        refused=refused,
+        deferred=deferred,
+        renamed_from=situation.was_named,
+        fields=len(wanted.definition.fields),
+    )
+    return Work(plan=plan, operations=operations, depends_on=wanted.depends_on)
+
+
+def _impact(task: Task) -> Impact:
+    serving = task.situation.serving
+    if serving is None:
+        return estimate_build(task.situation.wanted.definition, _sibling(task), task.costs)
+    if task.classification in ("shadow", "recreate"):
+        return estimate_build(task.situation.wanted.definition, serving, task.costs)
+    if task.classification in ("in_place", "backfill"):
+        return estimate_scan(serving, task.costs)
+    return Impact(documents=serving.statistics.documents)
+
+
+def _sibling(task: Task) -> LiveIndex | None:
+    """A live index over the same documents, which tells how many there are before the new one is built."""
+    wanted = task.situation.wanted.definition
+    same = (wanted.storage, set(wanted.prefixes), wanted.filter)
+    for index in task.world.catalog.indexes:
+        other = index.definition
+        if (other.storage, set(other.prefixes), other.filter) == same:
+            return index
+    return None
+
+
+def _downtime(task: Task) -> Hazard | None:
+    if task.classification != "recreate":
+        return None
+    message = f"{task.name} answers nothing from the drop until it is built again."
+    return Hazard(code="SEARCH_DOWNTIME", message=message)
+
+
+def _action(task: Task, operations: tuple[AnyOperation, ...]) -> Action:
+    if task.situation.serving is None:
+        return "create"
+    if task.classification is not None:
+        return "update"
+    if not operations:
+        return "no-op"
+    only_state = all(operation.operation == "record_index" for operation in operations)
+    return "adopt" if only_state else "update"
+
+
+def _class(task: Task, operations: tuple[AnyOperation, ...]) -> Classification | None:
+    if task.situation.serving is None:
+        return "in_place"
+    if task.classification is None and any(operation.commands for operation in operations):
+        return "in_place"
+    return task.classification
+
+
+def _physical_after(task: Task, desired: Desired) -> str | None:
+    situation = task.situation
+    if situation.serving is None:
+        return situation.wanted.name if desired.policy.naming == "plain" else situation.next_physical
+    return situation.next_physical if task.classification == "shadow" else situation.serving.name
+
+
+def removed_work(record: Record, desired: Desired, world: World, situations: dict[str, Situation]) -> Work:
+    """What is to be done about a record that no schema declares any more."""
+    in_use = frozenset(situation.serving.name for situation in situations.values() if situation.serving)
+    protected = record.name in desired.protected
+    operations = () if protected else remove(record, world, in_use)
+    refusal = f"{record.name}: prevent_destroy protects it, and no schema declares it: restore the schema file"
+    live = world.catalog.index(record.physical)
+    plan = IndexPlan(
+        name=record.name,
+        action="delete",
+        classification="refused" if protected else "in_place",
+        physical_before=record.physical if live else None,
+        physical_after=None,
+        hazards=tuple(sorted({hazard for operation in operations for hazard in operation.hazards})),
+        impact=Impact(documents=live.statistics.documents if live else 0),
+        refused=(refusal,) if protected else (),
+        fields=len(record.definition.fields),
+    )
+    return Work(plan=plan, operations=operations, depends_on=record.depends_on)
+
+
+def with_possible_renames(works: list[Work], desired: Desired, world: World) -> list[Work]:
+    """Mark a creation whose definition equals that of a deletion: most likely a rename that was not declared."""
+    deleted = [work.plan.name for work in works if work.plan.action == "delete"]
+    marked = []
+    for work in works:
+        wanted = desired.index(work.plan.name)
+        twin = _twin(wanted, deleted, world) if wanted and work.plan.action == "create" else None
+        marked.append(replace(work, plan=_mark_rename(work.plan, twin)) if twin else work)
+    return marked
+
+
+def _twin(wanted: DesiredIndex, deleted: list[str], world: World) -> str | None:
+    goal = canonicalise(wanted.definition)
+    for name in deleted:
+        record = world.state.record(name)
+        if record is not None and canonicalise(record.definition) == goal:
+            return name
+    return None
+
+
+def _mark_rename(plan: IndexPlan, twin: str) -> IndexPlan:
+    message = f"{plan.name} looks like {twin} under another name: renamed_from: {twin} moves the name without a build."
+    hazard = Hazard(code="POSSIBLE_RENAME", message=message)
+    return replace(plan, hazards=tuple(sorted({*plan.hazards, hazard})))
