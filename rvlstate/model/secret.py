@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # Greedy up to the last "@", since a password that was not percent-encoded may hold "/", "@" and "#" itself.
-_USERINFO = re.compile(r"^(?P<scheme>[^:/?#]*://)(?P<user>[^:@/]*):.*@", re.DOTALL)
+_USERINFO = re.compile(r"^(?P<scheme>(?:[^:/?#@]*://)?)(?P<user>[^:@/]*):.*@", re.DOTALL)
 _QUERY_PASSWORD = re.compile(r"(?P<key>[?&][^=&]*password=)[^&#]*", re.IGNORECASE)
 
 

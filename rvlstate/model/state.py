@@ -90,6 +90,10 @@ class State:
             state = state.with_intent(retired)
         return replace(state, records=tuple(sorted([*others, record], key=lambda item: item.name)))
 
+    def served(self, record: Record) -> State:
+        """This state with a record added or replaced, keeping the measured build rate."""
+        return self.with_record(replace(record, build_rate=self.build_rate(record.name)))
+
     def without_record(self, name: str) -> State:
         """This state without the record of `name`."""
         return replace(self, records=tuple(record for record in self.records if record.name != name))

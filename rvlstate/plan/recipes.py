@@ -54,16 +54,15 @@ class Task:
 
 def carry_out(task: Task) -> tuple[AnyOperation, ...]:
     """The operations for a declared index, in order; () if nothing is to be done."""
-    steps = [*_clear_the_way(task)]
     if task.situation.serving is None:
-        steps += _create(task)
+        steps = _create(task)
     elif task.classification == "in_place":
-        steps += [*_attach(task), *_alter(task), *_settle(task)]
+        steps = [*_attach(task), _alter(task)]
     elif task.classification == "shadow":
-        steps += [*_shadow(task), *_settle(task)]
+        steps = _shadow(task)
     else:
-        steps += [*_attach(task), *_settle(task)]
-    return tuple(steps)
+        steps = _attach(task)
+    return (*_clear_the_way(task), *_settled(task, steps))
 
 
 def _clear_the_way(task: Task) -> list[AnyOperation]:
@@ -77,33 +76,30 @@ def _clear_the_way(task: Task) -> list[AnyOperation]:
 
 
 def _create(task: Task) -> list[AnyOperation]:
-    wanted = task.situation.wanted
+    situation, wanted = task.situation, task.situation.wanted
     if task.plain_names:
-        physical, last = wanted.name, []
-    else:
-        physical = task.situation.next_physical
-        last = [
-            PointAlias(
-                name=wanted.name,
-                physical=physical,
-                before=task.situation.alias_target,
-                definition=canonicalise(wanted.definition),
-            )
-        ]
-    return [*_build(task, physical, None), *last, *_settle(task, physical, canonicalise(wanted.definition))]
+        physical = wanted.name
+        return [*_build(task, physical, None), RecordIndex(serves=_outcome(task, physical))]
+    physical = situation.next_physical
+    return [
+        *_build(task, physical, None),
+        PointAlias(name=wanted.name, physical=physical, before=situation.alias_target, serves=_outcome(task, physical)),
+        *_further_aliases(task, physical),
+    ]
 
 
 def _shadow(task: Task) -> list[AnyOperation]:
     situation = task.situation
     serving = _present(situation.serving)
-    physical, definition = situation.next_physical, canonicalise(situation.wanted.definition)
+    physical = situation.next_physical
+    outcome = _outcome(task, physical)
     unreachable = not situation.attached and situation.was_named is None
     steps = [*(_attach(task) if unreachable else []), *_build(task, physical, serving)]
     if situation.name_is_physical:
-        steps.append(TakeName(name=task.name, physical=physical, definition=definition, atomic=task.atomic))
+        steps.append(TakeName(name=task.name, physical=physical, serves=outcome, atomic=task.atomic))
     else:
-        before = situation.alias_target
-        steps.append(PointAlias(name=task.name, physical=physical, before=before, definition=definition))
+        before = serving.name if unreachable else situation.alias_target
+        steps.append(PointAlias(name=task.name, physical=physical, before=before, serves=outcome))
     steps += _further_aliases(task, physical)
     steps += _release_old_name(task)
     if not situation.name_is_physical:
@@ -139,12 +135,9 @@ def _keeps_documents(before: IndexDefinition, after: IndexDefinition) -> bool:
     return before.storage == after.storage and covers(after.prefixes, before.prefixes) and unfiltered
 
 
-def _alter(task: Task) -> list[AnyOperation]:
-    serving = _present(task.situation.serving)
+def _alter(task: Task) -> AnyOperation:
     added = tuple(fact.field for fact in task.facts if isinstance(fact, FieldAdded))
-    return [
-        AddFields(name=task.name, physical=serving.name, fields=added, definition=_final_definition(task)),
-    ]
+    return AddFields(fields=added, serves=_outcome(task, _present(task.situation.serving).name))
 
 
 def _attach(task: Task) -> list[AnyOperation]:
@@ -153,9 +146,8 @@ def _attach(task: Task) -> list[AnyOperation]:
     serving = _present(situation.serving)
     steps: list[AnyOperation] = []
     if not situation.attached and serving.name != task.name:
-        before = situation.alias_target
-        definition = _present(situation.definition)
-        steps.append(PointAlias(name=task.name, physical=serving.name, before=before, definition=definition))
+        kept = replace(_outcome(task, serving.name), definition=_present(situation.definition))
+        steps.append(PointAlias(name=task.name, physical=serving.name, before=situation.alias_target, serves=kept))
         steps += _release_old_name(task)
     if serving.statistics.indexing and task.world.state.intent(serving.name) is not None:
         steps.append(AwaitBuild(name=task.name, physical=serving.name))
@@ -182,7 +174,7 @@ def _further_aliases(task: Task, physical: str) -> list[AnyOperation]:
     given_up = set(situation.record.aliases if situation.record else ()) - set(situation.wanted.aliases)
     keep = sorted((seen | set(situation.wanted.aliases)) - managed - given_up)
     moves: list[AnyOperation] = [
-        PointAlias(name=alias, physical=physical, before=aliases.get(alias), definition=None)
+        PointAlias(name=alias, physical=physical, before=aliases.get(alias))
         for alias in keep
         if aliases.get(alias) != physical
     ]
@@ -190,34 +182,36 @@ def _further_aliases(task: Task, physical: str) -> list[AnyOperation]:
     return [*moves, *drops]
 
 
-def _settle(task: Task, physical: str = "", definition: IndexDefinition | None = None) -> list[AnyOperation]:
-    """Record the outcome if the state does not say so already."""
+def _settled(task: Task, steps: list[AnyOperation]) -> list[AnyOperation]:
+    """The steps, with the outcome recorded at the end unless a step does so, or the state says so already."""
+    if any(isinstance(step, TakeName | AddFields | RecordIndex) or _is_cutover(step) for step in steps):
+        return steps
     situation = task.situation
-    shadowed = task.classification == "shadow" or situation.serving is None
-    physical = physical or (situation.next_physical if shadowed else _present(situation.serving).name)
-    outcome = Record(
+    physical = _present(situation.serving).name
+    outcome = replace(_outcome(task, physical), build_rate=task.world.state.build_rate(task.name))
+    if outcome == situation.record and task.world.state.intent(physical) is None:
+        return steps
+    return [*steps, RecordIndex(serves=outcome)]
+
+
+def _is_cutover(step: AnyOperation) -> bool:
+    return isinstance(step, PointAlias) and step.serves is not None
+
+
+def _outcome(task: Task, physical: str) -> Record:
+    """The record of the index once all is done."""
+    wanted = task.situation.wanted
+    return Record(
         name=task.name,
         physical=physical,
-        definition=definition or _final_definition(task),
-        depends_on=situation.wanted.depends_on,
-        aliases=situation.wanted.aliases,
-        build_rate=task.world.state.build_rate(task.name),
+        definition=_final_definition(task),
+        depends_on=wanted.depends_on,
+        aliases=wanted.aliases,
     )
-    if outcome == situation.record and task.world.state.intent(physical) is None:
-        return []
-    return [
-        RecordIndex(
-            name=task.name,
-            physical=physical,
-            definition=outcome.definition,
-            depends_on=outcome.depends_on,
-            aliases=outcome.aliases,
-        )
-    ]
 
 
 def _final_definition(task: Task) -> IndexDefinition:
-    """The definition once all is done: the wanted one, but as it is where only queries would be tuned."""
+    """The wanted definition, but as it is now where only queries would be tuned and nothing is rebuilt."""
     situation = task.situation
     wanted = canonicalise(situation.wanted.definition)
     if task.classification == "shadow" or situation.definition is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from rvlstate.errors import GateFailedError
 from rvlstate.model.catalog import Catalog
-from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.state import Record, State
 from rvlstate.plan.effects import Flow, look, send
 from rvlstate.plan.operations.base import Defaults, shell_words
@@ -17,14 +16,14 @@ from rvlstate.plan.operations.base import Defaults, shell_words
 class PointAlias(Defaults):
     """FT.ALIASUPDATE `name` to `physical`, which moves it from `before` (None if there was no alias) in one instant.
 
-    `definition` is what serves the declared index `name` from then on; None for a further alias of an index.
+    `serves` is the record of the declared index from then on; None for a further alias of an index.
     """
 
     operation: Literal["point_alias"] = "point_alias"
     name: str
     physical: str
     before: str | None = None
-    definition: IndexDefinition | None
+    serves: Record | None = None
 
     @property
     def summary(self) -> str:
@@ -55,9 +54,7 @@ class PointAlias(Defaults):
 
     def record(self, state: State) -> State:
         """The name is served by this index, defined just so."""
-        if self.definition is None:
-            return state
-        return served_by(state, self.name, self.physical, self.definition)
+        return state.served(self.serves) if self.serves else state
 
     def flow(self) -> Flow:
         """Move the alias unless it is there already, then see that the name answers from the right index."""
@@ -67,14 +64,6 @@ class PointAlias(Defaults):
         if seen is None or seen.name != self.physical:
             yield from send("FT.ALIASUPDATE", self.name, self.physical)
         yield from confirm_answer(self.name, self.physical)
-
-
-def served_by(state: State, name: str, physical: str, definition: IndexDefinition) -> State:
-    """The state in which `physical` serves `name`; what else is recorded about the name stays."""
-    before = state.record(name)
-    if before is None:
-        return state.with_record(Record(name=name, physical=physical, definition=definition))
-    return state.with_record(replace(before, physical=physical, definition=definition))
 
 
 def confirm_answer(name: str, physical: str) -> Flow:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.state import Record, State
 from rvlstate.plan.effects import Flow
 from rvlstate.plan.operations.base import Defaults
@@ -13,19 +12,15 @@ from rvlstate.plan.operations.base import Defaults
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordIndex(Defaults):
-    """Record that `physical` serves `name` with `definition`: an index taken into management, or changed in place."""
+    """Write `serves` into the state: an index taken into management, or one whose record is behind."""
 
     operation: Literal["record_index"] = "record_index"
-    name: str
-    physical: str
-    definition: IndexDefinition
-    depends_on: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
+    serves: Record
 
     @property
     def summary(self) -> str:
         """What it does."""
-        return f"record {self.physical} as {self.name} in the state"
+        return f"record {self.serves.physical} as {self.serves.name} in the state"
 
     @property
     def undo(self) -> str:
@@ -39,16 +34,7 @@ class RecordIndex(Defaults):
 
     def record(self, state: State) -> State:
         """The record."""
-        return state.with_record(
-            Record(
-                name=self.name,
-                physical=self.physical,
-                definition=self.definition,
-                depends_on=self.depends_on,
-                aliases=self.aliases,
-                build_rate=state.build_rate(self.name),
-            )
-        )
+        return state.served(self.serves)
 
     def flow(self) -> Flow:
         """Nothing is asked of the server."""

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rvlstate.model.catalog import Catalog
-from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.state import State
+from rvlstate.model.state import Record, State
 from rvlstate.plan.effects import Batch, Flow, look, send
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations.base import Defaults, shell_words
-from rvlstate.plan.operations.point_alias import confirm_answer, served_by
+from rvlstate.plan.operations.point_alias import confirm_answer
 
 TAKE_NAME = """
 local seen = redis.call('FT.INFO', ARGV[1])[2]
@@ -28,14 +27,14 @@ return 'taken'
 class TakeName(Defaults):
     """Drop the physical index `name` (never its documents) and make `name` an alias of `physical`.
 
-    `atomic`: both in one script, so that every query finds one of the two; otherwise back to back (a cluster refuses
+    `serves` is the record of the declared index from then on. `atomic`: both in one script, so that every query finds one of the two; otherwise back to back (a cluster refuses
     FT.* in scripts), with a gap of some milliseconds.
     """
 
     operation: Literal["take_name"] = "take_name"
     name: str
     physical: str
-    definition: IndexDefinition
+    serves: Record
     atomic: bool = True
 
     @property
@@ -86,7 +85,7 @@ class TakeName(Defaults):
 
     def record(self, state: State) -> State:
         """The name is served by the new index."""
-        return served_by(state, self.name, self.physical, self.definition).without_intent(self.name)
+        return state.served(self.serves).without_intent(self.name)
 
     def flow(self) -> Flow:
         """Do what is missing of drop and alias; the physical index is looked up right before it is dropped."""

@@ -1,0 +1,107 @@
+"""What a run tells while it goes on: typed values, rendered elsewhere (progress on a terminal, JSON lines in CI)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockAwaited:
+    """Another run holds the lock; `holder` describes it."""
+
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A run begins; `resumes` is the id of the interrupted run that it goes on with, "" if none."""
+
+    run: str
+    project: str
+    plan: str
+    steps: int
+    resumes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """Step `number` of `total` begins."""
+
+    step: str
+    index: str
+    operation: str
+    summary: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepProgressed:
+    """How far a step is: `done` of `total` (0 if unknown) and a note."""
+
+    step: str
+    note: str
+    done: int = 0
+    total: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """A step is done, after `seconds`."""
+
+    step: str
+    seconds: float
+    note: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed:
+    """A step failed; `cleanup` says what was removed again, "" if nothing was."""
+
+    step: str
+    error: str
+    cleanup: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSkipped:
+    """A step was not tried, because one that it needs failed."""
+
+    step: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRetried:
+    """A command is tried again after a connection was lost."""
+
+    step: str
+    reason: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """A run ended: done, failed or interrupted."""
+
+    run: str
+    result: str
+    seconds: float
+
+
+Event: TypeAlias = (
+    LockAwaited
+    | RunStarted
+    | StepStarted
+    | StepProgressed
+    | StepFinished
+    | StepFailed
+    | StepSkipped
+    | CommandRetried
+    | RunFinished
+)
+OnEvent: TypeAlias = Callable[[Event], None]
