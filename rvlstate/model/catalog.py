@@ -75,11 +75,13 @@ class LiveIndex:
 class Catalog:
     """All physical indexes of a server, by name, and the known aliases (alias, physical); both sorted.
 
-    An alias that a physical index of the same name hides cannot be seen and is not listed.
+    An alias that a physical index of the same name hides cannot be seen and is not listed. `unreadable` names the
+    indexes that the server lists but does not show to the user of the connection.
     """
 
     indexes: tuple[LiveIndex, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     def index(self, physical: str) -> LiveIndex | None:
         """The physical index of that very name, or None."""

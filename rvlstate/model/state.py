@@ -37,13 +37,16 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The run that holds or last held the state: `plan_id` names its plan; `finished` tells whether it ended well."""
+    """The run that holds or last held the state: `finished` tells whether it carried out its whole plan.
+
+    `plan_id` names its plan, `desired_fingerprint` what it led to, `allowed` the hazard codes that were agreed to.
+    """
 
     id: str
     plan_id: str
+    desired_fingerprint: str
     who: str
     started: str
-    step: str = ""
     finished: bool = False
     allowed: tuple[str, ...] = ()
 

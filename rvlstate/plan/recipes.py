@@ -11,7 +11,7 @@ from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.state import Record
-from rvlstate.plan.impact import Costs, memory_limit
+from rvlstate.plan.impact import Costs
 from rvlstate.plan.operations import (
     AddFields,
     AnyOperation,
@@ -116,9 +116,7 @@ def _build(task: Task, physical: str, serving: LiveIndex | None) -> list[AnyOper
     create = CreateIndex(name=task.name, physical=physical, definition=definition, synonyms=synonyms)
     return [
         *([] if ready else [create]),
-        AwaitBuild(
-            name=task.name, physical=physical, memory_limit=memory_limit(task.costs), shadow=serving is not None
-        ),
+        AwaitBuild(name=task.name, physical=physical, max_memory_ratio=task.costs.max_memory_ratio, disposable=True),
         VerifyIndex(
             name=task.name,
             physical=physical,

@@ -11,6 +11,7 @@ from rvlstate.model.state import Record
 from rvlstate.plan import judge
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.impact import Costs, estimate_build, estimate_scan, memory_hazard, memory_refusal, slow_hazard
+from rvlstate.plan.needs import unmet_needs
 from rvlstate.plan.operations import AnyOperation
 from rvlstate.plan.payload import bytes_written, payload_hazards
 from rvlstate.plan.plan import Action, Impact, IndexPlan
@@ -51,8 +52,10 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
     impact = replace(_impact(task), documents_written=0, bytes_written=bytes_written(judged, situation))
     if impact.bytes_written and impact.documents:
         impact = replace(impact, documents_written=impact.documents)
-    refused = judge.refusals(judged, situation)
-    builds = task.classification == "shadow" or situation.serving is None
+    # What is there already works: needs are checked where something is to be built.
+    needs = unmet_needs(wanted.name, canonicalise(wanted.definition), world.server) if _builds(task) else ()
+    refused = (*judge.refusals(judged, situation), *needs)
+    builds = _builds(task)
     too_big = memory_refusal(impact, costs) if builds else ""
     refused = (*refused, f"{wanted.name}: {too_big}") if too_big else refused
     deferred = () if refused else judge.deferrals(judged)
@@ -81,6 +84,10 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         fields=len(wanted.definition.fields),
     )
     return Work(plan=plan, operations=operations, depends_on=wanted.depends_on)
+
+
+def _builds(task: Task) -> bool:
+    return task.situation.serving is None or task.classification not in (None, "refused")
 
 
 def _impact(task: Task) -> Impact:

@@ -86,7 +86,8 @@ class AddFields(Defaults):
         if after.failures > before.failures and after.documents < before.documents:
             raise StepFailedError(
                 self.summary,
-                why=f"{before.documents - after.documents:,} documents dropped out of {self.serves.physical}: their values do "
-                f"not fit the new fields.\nThe last, {after.last_error_key or 'unknown key'}: {after.last_error}",
+                why=f"{before.documents - after.documents:,} documents dropped out of {self.serves.physical}: "
+                "their values do not fit the new fields.\n"
+                f"The last, {after.last_error_key or 'unknown key'}: {after.last_error}",
                 next_step="mend these documents, or declare the field with a type that fits (a shadow build then).",
             )

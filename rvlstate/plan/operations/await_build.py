@@ -19,16 +19,16 @@ CALM_LOOKS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitBuild(Defaults):
-    """Wait for the scan of `physical`; `memory_limit` (bytes, 0 for none) stops it before the server is full.
+    """Wait for the scan of `physical`; `max_memory_ratio` of maxmemory (0: any) stops it before the server is full.
 
-    `shadow` tells that another index serves the name meanwhile, so that this one may be given up.
+    `disposable` tells that nothing is served from it yet, so that it is removed when the build fails.
     """
 
     operation: Literal["await_build"] = "await_build"
     name: str
     physical: str
-    memory_limit: int = 0
-    shadow: bool = False
+    max_memory_ratio: float = 0.0
+    disposable: bool = False
 
     @property
     def summary(self) -> str:
@@ -70,11 +70,11 @@ class AwaitBuild(Defaults):
         return seen
 
     def _refuse_when_full(self, memory: Memory) -> None:
-        if self.memory_limit and memory.used > self.memory_limit:
+        if self.max_memory_ratio and memory.limit and memory.used > memory.limit * self.max_memory_ratio:
             raise GateFailedError(
                 f"memory ran short while {self.physical} was built",
-                why=f"The server uses {memory.used:,} bytes, more than the {self.memory_limit:,} that "
-                f"policy.max_memory_ratio allows of its {memory.limit:,}.",
+                why=f"The server uses {memory.used:,} of {memory.limit:,} bytes, "
+                f"more than policy.max_memory_ratio allows ({self.max_memory_ratio:.0%}).",
                 next_step="free memory or raise maxmemory, then run apply again.",
             )
 

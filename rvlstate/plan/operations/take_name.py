@@ -27,8 +27,8 @@ return 'taken'
 class TakeName(Defaults):
     """Drop the physical index `name` (never its documents) and make `name` an alias of `physical`.
 
-    `serves` is the record of the declared index from then on. `atomic`: both in one script, so that every query finds one of the two; otherwise back to back (a cluster refuses
-    FT.* in scripts), with a gap of some milliseconds.
+    `serves` is the record of the declared index from then on. `atomic`: both in one script, so that every query finds
+    one of the two; otherwise back to back (a cluster refuses FT.* in scripts), with a gap of some milliseconds.
     """
 
     operation: Literal["take_name"] = "take_name"

@@ -1,0 +1,104 @@
+"""Admission: may this plan be carried out now, on what the server is at this moment, with what was agreed to?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rvlstate.errors import (
+    ChangeRefusedError,
+    HazardsNotAllowedError,
+    PermissionMissingError,
+    PlanStaleError,
+)
+from rvlstate.model.state import State
+from rvlstate.plan.plan import Plan
+from rvlstate.plan.stale import differences
+from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.permissions import current_user, missing_permissions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions:
+    """What the user agreed to: hazard codes, seconds to wait for the lock; `reviewed`: all hazards of a saved plan."""
+
+    allow: tuple[str, ...] = ()
+    lock_timeout: float = 0.0
+    reviewed: bool = False
+
+
+def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: tuple[str, ...]) -> Plan:
+    """The plan to carry out: `plan` if the world is still what it was made for, `fresh` if its own run was interrupted.
+
+    `fresh` is the plan made again under the lock. Raises PlanStaleError, ChangeRefusedError, HazardsNotAllowedError.
+    """
+    chosen = plan if plan.id == fresh.id and plan.server == fresh.server else _resumed_or_stale(plan, fresh, state)
+    _refuse_blocked(chosen)
+    _refuse_hazards(chosen, {*options.allow, *policy, *_agreed_before(chosen, state), *_reviewed(plan, options)})
+    return chosen
+
+
+def _resumed_or_stale(plan: Plan, fresh: Plan, state: State) -> Plan:
+    run = state.run
+    if plan.project != fresh.project:
+        raise PlanStaleError((f"it was made for project {plan.project}, this is {fresh.project}",))
+    if run is not None and run.plan_id == plan.id:
+        if run.finished:
+            raise PlanStaleError((f"it was applied already, by run {run.id} of {run.who}, started {run.started}",))
+        if fresh.desired_fingerprint == plan.desired_fingerprint:
+            return fresh
+    raise PlanStaleError(tuple(_what_moved(plan, fresh)))
+
+
+def _what_moved(plan: Plan, fresh: Plan) -> list[str]:
+    lines = []
+    if plan.lineage != fresh.lineage:
+        known = fresh.lineage or "none"
+        lines.append(f"it was made for the state of lineage {plan.lineage or 'none'}, the server has {known}")
+    elif plan.serial != fresh.serial:
+        lines.append(f"the state moved from serial {plan.serial} to {fresh.serial}: something was applied since")
+    lines += differences(plan.live, fresh.live)
+    if plan.server != fresh.server:
+        lines.append(
+            f"the server was Redis {plan.server.redis} with search {plan.server.search}, "
+            f"and is Redis {fresh.server.redis} with search {fresh.server.search}"
+        )
+    if plan.desired_fingerprint != fresh.desired_fingerprint:
+        lines.append("the schema files or settings changed")
+    return lines or ["it was limited to other targets"]
+
+
+def _refuse_blocked(plan: Plan) -> None:
+    refused = [reason for index in plan.indexes for reason in index.refused]
+    deferred = [reason for index in plan.indexes for reason in index.deferred]
+    if refused or deferred:
+        names = sorted({index.name for index in plan.indexes if index.refused or index.deferred})
+        others = [index.name for index in plan.indexes if index.name not in names and index.action != "no-op"]
+        rest = f"apply the rest with {' '.join(f'--target {name}' for name in others)}" if others else "change them"
+        raise ChangeRefusedError((*refused, *deferred), next_step=f"{rest}; nothing was written.")
+
+
+def _agreed_before(plan: Plan, state: State) -> tuple[str, ...]:
+    """What was agreed to for the run that was interrupted on the way to the same declared set."""
+    run = state.run
+    if run is None or run.finished or run.desired_fingerprint != plan.desired_fingerprint:
+        return ()
+    return run.allowed
+
+
+def _reviewed(plan: Plan, options: ApplyOptions) -> tuple[str, ...]:
+    return tuple(hazard.code for hazard in plan.hazards) if options.reviewed else ()
+
+
+def _refuse_hazards(plan: Plan, allowed: set[str]) -> None:
+    missing = [hazard for hazard in plan.hazards if hazard.code not in allowed]
+    if missing:
+        codes = tuple(sorted({hazard.code for hazard in missing}))
+        raise HazardsNotAllowedError(codes, tuple(f"! {hazard.code}: {hazard.message}" for hazard in missing))
+
+
+def refuse_missing_permissions(connection: Connection, plan: Plan) -> None:
+    """Raise PermissionMissingError, before anything is written, if the user may not run what the plan needs."""
+    needed = {command for step in plan.steps for command in step.operation.permissions}
+    missing = missing_permissions(connection, sorted(needed))
+    if missing:
+        raise PermissionMissingError(current_user(connection), missing)

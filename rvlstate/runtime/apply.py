@@ -1,0 +1,265 @@
+"""Apply: walk the steps of a plan under the lock; every step is a reconcile, so running again is resuming."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+
+from rvlstate.errors import (
+    CommandRefusedError,
+    GateFailedError,
+    InterruptedRunError,
+    LockLostError,
+    RvlstateError,
+    ServerUnreachableError,
+    StepFailedError,
+)
+from rvlstate.events import OnEvent, RunFinished, RunStarted, StepFailed, StepFinished, StepSkipped, StepStarted
+from rvlstate.model.state import Run, State
+from rvlstate.plan.operations import AnyOperation, AwaitBuild, CreateIndex, DropIndex, VerifyIndex
+from rvlstate.plan.plan import Plan, Step
+from rvlstate.runtime.clock import iso_utc
+from rvlstate.runtime.drive import Driver, Told
+from rvlstate.runtime.identity import Identity
+from rvlstate.runtime.journal import Journal
+from rvlstate.runtime.lease import Lease
+from rvlstate.runtime.state_store import StateStore
+from rvlstate.runtime.stop import StopRequest
+
+LEAST_SECONDS, LEAST_DOCUMENTS = 0.5, 1000
+"""A build shorter or smaller than this tells nothing about the rate of a larger one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """How one step ended: done, failed, or skipped because one that it needs failed."""
+
+    step: str
+    index: str
+    summary: str
+    result: str
+    seconds: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an apply did; `result` is "done", or "nothing" when the plan was empty."""
+
+    run: str
+    result: str
+    steps: tuple[StepOutcome, ...] = ()
+    seconds: float = 0.0
+    plan_empty: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    """One run through the steps of a plan; holds the lease, and writes the state after each step that changes it."""
+
+    plan: Plan
+    state: State
+    store: StateStore
+    journal: Journal
+    lease: Lease
+    driver: Driver
+    stop: StopRequest
+    on_event: OnEvent
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    outcomes: list[StepOutcome] = field(default_factory=list)
+    failures: list[RvlstateError] = field(default_factory=list)
+    rates: dict[str, float] = field(default_factory=dict)
+
+    def carry_out(self, identity: Identity, allowed: tuple[str, ...]) -> Report:
+        """Walk all steps. An index that fails stops what needs it; the rest is finished, then the failure is raised."""
+        began, before = time.monotonic(), self.state.run
+        resumes = before.id if before is not None and not before.finished else ""
+        self.journal.start(
+            self.run,
+            operation="apply",
+            lock_id=self.lease.id,
+            identity=identity,
+            plan_id=self.plan.id,
+            steps=len(self.plan.steps),
+        )
+        self._write(replace(self.state, run=self._opened(identity, allowed)))
+        self._tell_start(resumes)
+        result = "interrupted"
+        try:
+            for number, step in enumerate(self.plan.steps, start=1):
+                self._take(step, number)
+            result = "failed" if self.failures else "done"
+        except (InterruptedRunError, LockLostError, ServerUnreachableError) as error:
+            self._close("interrupted", str(error))
+            raise self._with_table(error) from error
+        finally:
+            self.on_event(RunFinished(run=self.run, result=result, seconds=time.monotonic() - began))
+        return self._ended(time.monotonic() - began)
+
+    def _opened(self, identity: Identity, allowed: tuple[str, ...]) -> Run:
+        return Run(
+            id=self.run,
+            plan_id=self.plan.id,
+            desired_fingerprint=self.plan.desired_fingerprint,
+            who=f"{identity.who}@{identity.host}",
+            started=iso_utc(int(time.time() * 1000)),
+            allowed=tuple(sorted(allowed)),
+        )
+
+    def _tell_start(self, resumes: str) -> None:
+        self.on_event(
+            RunStarted(
+                run=self.run,
+                project=self.plan.project,
+                plan=self.plan.id,
+                steps=len(self.plan.steps),
+                resumes=resumes,
+            )
+        )
+
+    def _ended(self, seconds: float) -> Report:
+        if self.failures:
+            error = self.failures[0]
+            self._close("failed", str(error))
+            raise self._with_table(error)
+        if self.state.run is not None:
+            self._write(replace(self.state, run=replace(self.state.run, finished=True)))
+        self._close("done", "")
+        return Report(run=self.run, result="done", steps=tuple(self.outcomes), seconds=round(seconds, 3))
+
+    def _take(self, step: Step, number: int) -> None:
+        """Carry out one step unless one that it needs failed."""
+        lost = {outcome.step for outcome in self.outcomes if outcome.result != "done"}
+        blocked_by = next((needed for needed in step.needs if needed in lost), None)
+        if blocked_by is not None:
+            self._note(step, "skipped", error=f"{blocked_by} did not succeed")
+            self.on_event(StepSkipped(step=step.id, because=blocked_by))
+            return
+        self.stop.check()
+        operation, total = step.operation, len(self.plan.steps)
+        self.lease.describe_step(f"{operation.summary} ({number} of {total})")
+        self.on_event(
+            StepStarted(
+                step=step.id,
+                index=step.index,
+                operation=operation.operation,
+                summary=operation.summary,
+                number=number,
+                total=total,
+            )
+        )
+        self.journal.step_started(self.run, step.id, summary=operation.summary, index=step.index)
+        began = time.monotonic()
+        try:
+            told = self._perform(step.id, operation)
+        except (GateFailedError, StepFailedError, CommandRefusedError) as error:
+            self._fail(step, number, error, time.monotonic() - began)
+            return
+        except RvlstateError as error:
+            self.journal.step_finished(self.run, step.id, "interrupted", error=str(error))
+            raise
+        seconds = time.monotonic() - began
+        self._learn_rate(step, told, seconds)
+        self.journal.step_finished(self.run, step.id, "done", figures=told.figures)
+        self._note(step, "done", seconds=seconds, figures=told.figures)
+        self.on_event(StepFinished(step=step.id, seconds=round(seconds, 3), note=told.note, figures=told.figures))
+
+    def _perform(self, step: str, operation: AnyOperation) -> Told:
+        self._write(operation.intend(self.state))
+        told = self.driver.drive(step, operation.flow)
+        self._write(operation.record(self.state))
+        return told
+
+    def _fail(self, step: Step, number: int, error: RvlstateError, seconds: float) -> None:
+        cleanup = self._remove_unfinished(step)
+        failure = _positioned(error, step, f"{number} of {len(self.plan.steps)}", cleanup)
+        self.failures.append(failure)
+        self.journal.step_finished(self.run, step.id, "failed", error=str(failure))
+        self._note(step, "failed", seconds=seconds, error=failure.what)
+        self.on_event(StepFailed(step=step.id, error=str(failure), cleanup=cleanup))
+
+    def _remove_unfinished(self, step: Step) -> str:
+        """Remove the index that was being built, from which nothing is served yet; "" if there is none."""
+        operation = step.operation
+        disposable = isinstance(operation, CreateIndex | VerifyIndex) or (
+            isinstance(operation, AwaitBuild) and operation.disposable
+        )
+        if not disposable or not isinstance(operation, CreateIndex | VerifyIndex | AwaitBuild):
+            return ""
+        atomic = "atomic_takeover" in self.plan.server.capabilities
+        drop = DropIndex(physical=operation.physical, because="left_behind", atomic=atomic)
+        self.driver.drive(step.id, drop.flow)
+        self._write(drop.record(self.state))
+        return f"{operation.physical} was removed again"
+
+    def _learn_rate(self, step: Step, told: Told, seconds: float) -> None:
+        """Remember how fast the server built, for the estimates of later plans."""
+        documents = told.figures.get("documents", 0.0)
+        if isinstance(step.operation, AwaitBuild) and seconds >= LEAST_SECONDS and documents >= LEAST_DOCUMENTS:
+            self.rates[step.index] = round(documents / seconds, 1)
+        record = self.state.record(step.index)
+        rate = self.rates.get(step.index)
+        if record is not None and rate is not None and record.build_rate != rate:
+            self._write(self.state.with_record(replace(record, build_rate=rate)))
+
+    def _write(self, state: State) -> None:
+        if state != self.state:
+            self.state = self.store.save(state, self.lease)
+
+    def _note(
+        self, step: Step, result: str, *, seconds: float = 0.0, figures: dict[str, float] | None = None, error: str = ""
+    ) -> None:
+        self.outcomes.append(
+            StepOutcome(
+                step=step.id,
+                index=step.index,
+                summary=step.operation.summary,
+                result=result,
+                seconds=round(seconds, 3),
+                figures=figures or {},
+                error=error,
+            )
+        )
+
+    def _close(self, result: str, error: str) -> None:
+        """Write the end of the run down, if the server can still be reached: the journal is a hint."""
+        try:
+            self.journal.finish(self.run, result, error=error)  # type: ignore[arg-type]
+        except (RvlstateError, OSError):
+            return
+
+    def _with_table(self, error: RvlstateError) -> RvlstateError:
+        """The error with a line for each index that the plan had steps for."""
+        lines = [f"{name}: {self._standing(name)}" for name in sorted({step.index for step in self.plan.steps})]
+        if len(lines) > 1 or not self.failures:
+            error.why = "\n".join(line for line in (error.why, *lines) if line)
+        return error
+
+    def _standing(self, name: str) -> str:
+        steps = [step for step in self.plan.steps if step.index == name]
+        ended = {outcome.step: outcome for outcome in self.outcomes}
+        done = sum(1 for step in steps if step.id in ended and ended[step.id].result == "done")
+        failed = next(
+            (ended[step.id] for step in steps if step.id in ended and ended[step.id].result == "failed"), None
+        )
+        if failed is not None:
+            return f"failed at: {failed.summary} ({done} of {len(steps)} steps done)"
+        if done == len(steps):
+            return "done"
+        following = next(step for step in steps if step.id not in ended or ended[step.id].result != "done")
+        return f"{done} of {len(steps)} steps done; next: {following.operation.summary}"
+
+
+def _positioned(error: RvlstateError, step: Step, position: str, cleanup: str) -> RvlstateError:
+    """The error as it is told: which step, and what was removed again."""
+    tail = f"\n{cleanup}; what served before still serves." if cleanup else ""
+    if isinstance(error, GateFailedError):
+        return GateFailedError(error.what, why=f"{error.why}{tail}", next_step=error.next_step)
+    return StepFailedError(
+        step.operation.summary,
+        why=f"{error.why or error.what}{tail}",
+        next_step=error.next_step or "mend the cause, then run apply again: it goes on from here.",
+        position=position,
+    )

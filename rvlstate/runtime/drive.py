@@ -1,0 +1,145 @@
+"""The driver: carries out the effects that a flow yields, and starts the flow again when a connection was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from rvlstate.errors import CommandRefusedError, ServerUnreachableError
+from rvlstate.events import CommandRetried, OnEvent, StepProgressed
+from rvlstate.plan.effects import Batch, Effect, Flow, Gauge, Look, Memory, Pause, Report
+from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.connect import command as queue_command
+from rvlstate.runtime.inspect import inspect_index
+from rvlstate.runtime.server_errors import is_read_only, is_unavailable
+from rvlstate.runtime.stop import StopRequest
+
+ATTEMPTS = 8
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds before a flow is started again after a lost connection: about 20 s in all, a failover's time."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What a flow reported last."""
+
+    note: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class Driver:
+    """Runs flows against a connection; `guard` is asked before anything is written and raises if that must not be."""
+
+    def __init__(
+        self, connection: Connection, *, guard: Callable[[], None], stop: StopRequest, on_event: OnEvent
+    ) -> None:
+        self._connection = connection
+        self._guard = guard
+        self._stop = stop
+        self._on_event = on_event
+
+    def drive(self, step: str, make_flow: Callable[[], Flow]) -> Told:
+        """Run a flow to its end; what it told last is returned.
+
+        A command whose reply was lost may have been carried out: the flow starts again and looks.
+        Raises what the flow raises, CommandRefusedError, ServerUnreachableError, InterruptedRunError, LockLostError.
+        """
+
+        def tell(attempt: RetryCallState) -> None:
+            error = attempt.outcome.exception() if attempt.outcome else None
+            delay = attempt.next_action.sleep if attempt.next_action else 0.0
+            self._on_event(CommandRetried(step=step, reason=str(error), delay=delay))
+
+        retrying = Retrying(
+            retry=retry_if_exception(_is_passing),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE),
+            before_sleep=tell,
+            sleep=self._stop.pause,
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, step, make_flow)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise ServerUnreachableError(
+                "the server cannot be reached any more",
+                why=str(error),
+                next_step="when it is back, run rvlstate apply: it goes on where this run stopped.",
+            ) from error
+
+    def _once(self, step: str, make_flow: Callable[[], Flow]) -> Told:
+        flow, told = make_flow(), Told()
+        try:
+            effect = next(flow)
+            while True:
+                effect = self._advance(step, flow, effect, told)
+        except StopIteration:
+            return told
+        finally:
+            flow.close()
+
+    def _advance(self, step: str, flow: Flow, effect: Effect, told: Told) -> Effect:
+        """Carry out one effect and send its answer, or the server's refusal, into the flow."""
+        try:
+            answer = self._answer(step, effect, told)
+        except CommandRefusedError as refusal:
+            return flow.throw(refusal)
+        return flow.send(answer)
+
+    def _answer(self, step: str, effect: Effect, told: Told) -> Any:
+        match effect:
+            case Look(name):
+                return inspect_index(self._connection, name)
+            case Gauge():
+                return self._fullest_node()
+            case Batch(commands):
+                return self._send(commands)
+            case Pause(seconds):
+                self._stop.pause(seconds)
+                self._guard()
+            case Report(note, done, total, figures):
+                told.note, told.figures = note, {**told.figures, **figures}
+                self._on_event(StepProgressed(step=step, note=note, done=done, total=total, figures=dict(figures)))
+        return None
+
+    def _send(self, commands: tuple[tuple[str, ...], ...]) -> list[Any]:
+        self._guard()
+        pipeline = self._connection.search.pipeline(transaction=False)
+        for command in commands:
+            queue_command(pipeline, *command)
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, redis.ResponseError) and not _passes(reply):
+                raise CommandRefusedError(_name(command), str(reply)) from reply
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def _fullest_node(self) -> Memory:
+        gauges = []
+        for node in self._connection.node_clients():
+            (memory,) = self._connection.ask([("INFO", "memory")], node)
+            gauges.append(Memory(used=int(memory["used_memory"]), limit=int(memory.get("maxmemory", 0))))
+        return max(gauges, key=lambda gauge: gauge.used / gauge.limit if gauge.limit else 0.0)
+
+
+def _name(command: tuple[str, ...]) -> str:
+    """The command's name with its index, never a script's text."""
+    if command[0] == "EVAL":
+        return f"FT.DROPINDEX {command[3]} (in a script)"
+    return " ".join(command[:2])
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the same may well work a moment later: the connection was lost, or the server is not ready."""
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return True
+    return isinstance(error, redis.ResponseError) and _passes(error)
+
+
+def _passes(error: redis.ResponseError) -> bool:
+    return is_unavailable(error) or is_read_only(error)
