@@ -3,12 +3,14 @@
 RvlstateError                     1   anything that rvlstate raises on purpose
 +-- UsageError                   64   the command line is wrong
 +-- SpecError                     1   a file of the project is wrong (file, line, key)
+|   +-- NoSchemasError            1   the project declares no index at all
 |   +-- NotYetError               3   valid, but carried out by a later version
 +-- ServerError                   1   the server cannot be used
 |   +-- ServerUnreachableError    1   no connection, or LOADING
 |   +-- CapabilityMissingError    3   the server lacks something that the project needs
 |   +-- PermissionMissingError    3   the user of the connection may not run a command
 |   +-- ReplyNotUnderstoodError   1   a reply that this version cannot read
+|   +-- CommandRefusedError       1   the server refused a command that the plan needs
 |   +-- EmbeddedServerError       1   the embedded server cannot be started or stopped
 +-- StateError                    1   the recorded state is missing, damaged or newer
 +-- PlanError                     1   no plan can be made or used
@@ -66,6 +68,10 @@ class SpecError(RvlstateError):
         self.line = line
         self.key = key
         super().__init__(what, where=f"{file}:{line}" if line else file, why=why, next_step=next_step)
+
+
+class NoSchemasError(SpecError):
+    """The project declares no index at all, or a pattern matches no file; never taken for "delete everything"."""
 
 
 class NotYetError(SpecError):

@@ -54,14 +54,20 @@ class Policy:
 class Desired:
     """The whole declared set of a project, sorted by name.
 
-    `protected` names indexes that settings protect from deletion though no schema declares them any more.
+    `protected` names indexes that settings protect from deletion though no schema declares them any more; `released`
+    is None unless the defaults protect every index, and then names those that may be deleted all the same.
     """
 
     project: str
     indexes: tuple[DesiredIndex, ...] = ()
     policy: Policy = Policy()
     protected: tuple[str, ...] = ()
+    released: tuple[str, ...] | None = None
 
     def index(self, name: str) -> DesiredIndex | None:
         """The declared index called `name`, or None."""
         return next((index for index in self.indexes if index.name == name), None)
+
+    def protects(self, name: str) -> bool:
+        """Whether settings forbid the deletion of an index that no schema declares."""
+        return name in self.protected or (self.released is not None and name not in self.released)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rvlstate.model.desired import Desired, DesiredIndex
-from rvlstate.model.state import Record
+from rvlstate.model.state import Record, State
 from rvlstate.plan.judge import drift_of, hijack_notes
 from rvlstate.plan.plan import Change
 from rvlstate.plan.situation import World, situate
@@ -56,6 +56,6 @@ def _as_declared(record: Record) -> DesiredIndex:
     return DesiredIndex(name=record.name, definition=record.definition, aliases=record.aliases)
 
 
-def declared_from(project: str, world: World) -> Desired:
+def declared_from(project: str, state: State) -> Desired:
     """The declared set that the state alone describes, for commands that need no schema files."""
-    return Desired(project=project, indexes=tuple(_as_declared(record) for record in world.state.records))
+    return Desired(project=project, indexes=tuple(_as_declared(record) for record in state.records))

@@ -1,0 +1,135 @@
+"""The history of a project's runs, and the stream of what they told: hints for people, never read to decide a step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rvlstate.runtime.identity import Identity, redact
+from rvlstate.runtime.lock_info import read_lock
+from rvlstate.runtime.run_report import (
+    SUMMARY_FIELDS,
+    Event,
+    FinalResult,
+    RunReport,
+    RunSummary,
+    StepResult,
+    parse_event,
+    parse_steps,
+    parse_summary,
+)
+from rvlstate.runtime.scripts import KeysClient, run_script
+from rvlstate.runtime.state_keys import StateKeys
+
+__all__ = ["Event", "Journal", "RunReport", "RunSummary"]
+
+RUNS_KEPT = 1_000
+EVENTS_KEPT = 10_000
+LONGEST_ERROR = 4_000
+
+
+class Journal:
+    """Records runs and their steps, by the server's clock, and tells about past ones.
+
+    A run writes nothing but its own report, so its writes need no fencing; a report that was deleted meanwhile is left
+    deleted, since a journal must not stop a run.
+    """
+
+    def __init__(self, client: KeysClient, project: str) -> None:
+        self.keys = StateKeys(project)
+        self._client = client
+
+    def start(
+        self, run_id: str, *, operation: str, lock_id: str, identity: Identity, plan_id: str = "", steps: int = 0
+    ) -> None:
+        """Open the report of a run that holds the lock `lock_id` and has so many steps before it."""
+        fields: dict[str, str | int] = {
+            "operation": operation,
+            "plan_id": plan_id,
+            "lock_id": lock_id,
+            "who": identity.who,
+            "host": identity.host,
+            "pid": identity.pid,
+            "ci_url": identity.ci_url,
+            "version": identity.version,
+            "steps_total": steps,
+        }
+        keys = [self.keys.run(run_id), self.keys.history, self.keys.events]
+        run_script(self._client, "run_start", keys, run_id, RUNS_KEPT, EVENTS_KEPT, self.keys.run(""), *_pairs(fields))
+
+    def step_started(self, run_id: str, step_id: str, *, summary: str, index: str = "") -> None:
+        """Note that a step begins, or begins again."""
+        self._step(run_id, step_id, "running", {"summary": summary, "index": index, "error": ""})
+
+    def step_finished(
+        self,
+        run_id: str,
+        step_id: str,
+        result: StepResult = "done",
+        *,
+        figures: Mapping[str, float] | None = None,
+        error: str = "",
+    ) -> None:
+        """Note how a step ended, with what was counted and measured on the way."""
+        self._step(
+            run_id,
+            step_id,
+            result,
+            {"figures": json.dumps(dict(figures or {}), sort_keys=True), "error": _safe(error)},
+        )
+
+    def finish(self, run_id: str, result: FinalResult, *, error: str = "") -> None:
+        """Close the report of a run."""
+        keys = [self.keys.run(run_id), self.keys.events]
+        run_script(self._client, "run_finish", keys, run_id, result, _safe(error), EVENTS_KEPT)
+
+    def list_runs(self, limit: int = 20) -> tuple[RunSummary, ...]:
+        """The latest runs, newest first; one that still runs and has lost its lock is shown as interrupted."""
+        ids: Any = self._client.lrange(self.keys.history, 0, limit - 1)
+        if not ids:
+            return ()
+        pipeline = self._client.pipeline(transaction=False)
+        for run_id in ids:
+            pipeline.hmget(self.keys.run(run_id), SUMMARY_FIELDS)
+        rows = pipeline.execute()
+        lock_id = self._lock_id()
+        found = ((run_id, dict(zip(SUMMARY_FIELDS, row, strict=True))) for run_id, row in zip(ids, rows, strict=True))
+        return tuple(parse_summary(run_id, fields, lock_id) for run_id, fields in found if fields["result"])
+
+    def read_run(self, run_id: str) -> RunReport | None:
+        """The report of one run with its steps in the order in which they began; None if it is not kept."""
+        fields: Any = self._client.hgetall(self.keys.run(run_id))
+        if not fields:
+            return None
+        return RunReport(run=parse_summary(run_id, fields, self._lock_id()), steps=parse_steps(fields))
+
+    def interrupted(self) -> RunSummary | None:
+        """The latest run that was interrupted and after which no run of its operation came."""
+        seen: set[str] = set()
+        for run in self.list_runs(100):
+            if run.result == "interrupted" and run.operation not in seen:
+                return run
+            seen.add(run.operation)
+        return None
+
+    def read_events(self, after: str = "", limit: int = 100) -> tuple[Event, ...]:
+        """Up to `limit` events that came after the one with the id `after`, oldest first."""
+        entries: Any = self._client.xrange(self.keys.events, min=f"({after}" if after else "-", count=limit)
+        return tuple(parse_event(event_id, fields) for event_id, fields in entries)
+
+    def _step(self, run_id: str, step_id: str, result: StepResult, fields: Mapping[str, str | int]) -> None:
+        keys = [self.keys.run(run_id), self.keys.events]
+        run_script(self._client, "run_step", keys, run_id, step_id, result, EVENTS_KEPT, *_pairs(fields))
+
+    def _lock_id(self) -> str:
+        lock = read_lock(self._client, self.keys.project)
+        return lock.id if lock else ""
+
+
+def _safe(error: str) -> str:
+    return redact(error)[:LONGEST_ERROR]
+
+
+def _pairs(fields: Mapping[str, str | int]) -> list[str | int]:
+    return [part for pair in fields.items() for part in pair]

@@ -1,0 +1,101 @@
+"""The holder of the lock, as others see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rvlstate.errors import LockHeldError
+from rvlstate.runtime.clock import duration, iso_utc
+from rvlstate.runtime.identity import presentable
+from rvlstate.runtime.scripts import KeysClient, keys_as_expected
+from rvlstate.runtime.state_keys import StateKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockInfo:
+    """A lock as it was read: its holder, how long it was held by the server's clock, how long the lease has left.
+
+    `lease_left` is None for a lock without an expiry, which rvlstate never leaves behind.
+    """
+
+    id: str
+    operation: str
+    who: str
+    host: str
+    pid: int
+    since: str
+    step: str = ""
+    ci_url: str = ""
+    token: int = 0
+    version: str = ""
+    held_seconds: float = 0.0
+    lease_left: float | None = None
+
+    def describe(self, now: datetime | None = None) -> str:
+        """Lines for a person: who, where, since when, doing what. `now` replaces the server's clock."""
+        held = (
+            self.held_seconds
+            if now is None
+            else (now - datetime.fromisoformat(self.since[:-1] + "+00:00")).total_seconds()
+        )
+        lines = [
+            f"Held by {self.operation} of {self.who} on {self.host} (pid {self.pid}).",
+            f"Since: {self.since} ({duration(held)} ago)",
+            f"Step: {self.step}" if self.step else "",
+            f"CI: {self.ci_url}" if self.ci_url else "",
+            f"{self._lease()} Lock id: {self.id}",
+        ]
+        return "\n".join(line for line in lines if line)
+
+    def _lease(self) -> str:
+        if self.lease_left is None:
+            return "The lock has no expiry, so it does not end by itself."
+        return f"Unless renewed, its lease ends in {duration(self.lease_left)}."
+
+
+def read_lock(client: KeysClient, project: str) -> LockInfo | None:
+    """The lock of a project, or None when nobody holds it; needs no more than the right to read."""
+    keys = StateKeys(project)
+    with keys_as_expected(f"the lock of {project}"):
+        pipeline = client.pipeline(transaction=False)
+        pipeline.hgetall(keys.lock)
+        pipeline.pttl(keys.lock)
+        held, expiry = pipeline.execute()
+    return parse_lock(held, expiry) if held else None
+
+
+def parse_lock(held: Mapping[str, str], expiry: int) -> LockInfo:
+    """A lock from its hash and its PTTL."""
+    left = max(expiry, 0) if expiry != -1 else None
+    since, renewed, lease = (_number(held.get(name)) for name in ("since", "renewed", "lease"))
+    # The expiry was set to `lease` at `renewed`, so what is gone of it tells the time without asking for it.
+    now = renewed if left is None else renewed + lease - left
+    return LockInfo(
+        id=held.get("id", ""),
+        pid=_number(held.get("pid")),
+        since=iso_utc(since),
+        token=_number(held.get("token")),
+        held_seconds=max(0, now - since) / 1000,
+        lease_left=None if left is None else left / 1000,
+        **{name: presentable(held.get(name, "")) for name in ("operation", "who", "host", "step", "ci_url", "version")},
+    )
+
+
+def parse_pairs(flat: list[str], expiry: int) -> LockInfo:
+    """A lock from what a script replies: field, value, field, value ..."""
+    return parse_lock(dict(zip(flat[::2], flat[1::2], strict=True)), expiry)
+
+
+def lock_held(info: LockInfo) -> LockHeldError:
+    """The error for everybody but the holder."""
+    return LockHeldError(
+        info.describe(),
+        info.id,
+        next_step=f"wait for it (--lock-timeout 60), or if that process is dead: rvlstate unlock {info.id}",
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() else 0

@@ -1,0 +1,9 @@
+-- Prolong the lease. After the guard's: ARGV[3] lease in milliseconds, ARGV[4] step.
+-- Replies 1, or 0 when the lease is no longer ours.
+if not holds_lease() then
+  return 0
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+-- A server whose memory is full refuses this one; the lease is kept all the same.
+redis.pcall('HSET', KEYS[2], 'renewed', now(), 'step', ARGV[4])
+return 1

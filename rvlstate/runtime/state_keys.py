@@ -1,0 +1,46 @@
+"""The keys of a project in Redis: one hash tag for all, so that a script may touch several of them on a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StateKeys:
+    """The names of all keys of one project."""
+
+    project: str
+
+    @property
+    def tag(self) -> str:
+        """What all keys of the project begin with; it decides their slot."""
+        return f"{{rvlstate:{self.project}}}"
+
+    @property
+    def state(self) -> str:
+        """Hash: the last applied state, and the fencing token that was given out last."""
+        return f"{self.tag}:state"
+
+    @property
+    def lock(self) -> str:
+        """Hash with an expiry: the holder of the lease."""
+        return f"{self.tag}:lock"
+
+    @property
+    def control(self) -> str:
+        """Hash: orders to a run in progress."""
+        return f"{self.tag}:control"
+
+    @property
+    def events(self) -> str:
+        """Stream: what runs told, the oldest dropped first."""
+        return f"{self.tag}:events"
+
+    @property
+    def history(self) -> str:
+        """List: ids of runs, newest first."""
+        return f"{self.tag}:history"
+
+    def run(self, run_id: str) -> str:
+        """Hash: the report of one run."""
+        return f"{self.tag}:run:{run_id}"

@@ -1,0 +1,117 @@
+"""Status: where every managed index stands, who is at work, and what is safe to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rvlstate.model.catalog import LiveIndex, ServerProfile
+from rvlstate.model.state import Record, State
+from rvlstate.plan.drift import Drift, IndexDrift
+from rvlstate.plan.situation import World
+from rvlstate.runtime.lock_info import LockInfo
+from rvlstate.runtime.run_report import RunSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexStatus:
+    """One managed index: `state` is serving, building, missing, drifted or left behind."""
+
+    name: str
+    physical: str
+    state: str
+    documents: int = 0
+    indexing_failures: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A whole project at a glance; `next_step` is the one thing to do next, "" if nothing is needed."""
+
+    project: str
+    server: ServerProfile
+    lineage: str
+    serial: int
+    indexes: tuple[IndexStatus, ...]
+    unmanaged: tuple[str, ...]
+    lock: LockInfo | None
+    interrupted: RunSummary | None
+    next_step: str
+
+
+def make_status(world: World, drift: Drift, lock: LockInfo | None, interrupted: RunSummary | None) -> Status:
+    """The status from what was read."""
+    drifted = {index.name: index for index in drift.indexes}
+    rows = [_managed(record, world, drifted.get(record.name)) for record in world.state.records]
+    rows += _left_behind(world, running=lock is not None)
+    return Status(
+        project=drift.project,
+        server=world.server,
+        lineage=world.state.lineage,
+        serial=world.state.serial,
+        indexes=tuple(rows),
+        unmanaged=drift.unmanaged,
+        lock=lock,
+        interrupted=interrupted,
+        next_step=_next_step(world.state, drift, lock, rows),
+    )
+
+
+def _managed(record: Record, world: World, drift: IndexDrift | None) -> IndexStatus:
+    serving = world.catalog.index(world.catalog.resolve(record.name) or "")
+    if serving is None:
+        return IndexStatus(name=record.name, physical=record.physical, state="missing", note="nothing answers to it")
+    state, note = _condition(serving, drift)
+    return IndexStatus(
+        name=record.name,
+        physical=serving.name,
+        state=state,
+        documents=serving.statistics.documents,
+        indexing_failures=serving.statistics.failures,
+        note=note,
+    )
+
+
+def _condition(serving: LiveIndex, drift: IndexDrift | None) -> tuple[str, str]:
+    if drift is not None:
+        return "drifted", "; ".join(f"{change.address}: {change.reason}" for change in drift.changes)
+    if serving.statistics.scan_error:
+        return "building", f"the server gave up building it: {serving.statistics.scan_error}"
+    if serving.statistics.indexing:
+        return "building", f"{serving.statistics.percent:.0%} of the keys scanned"
+    return "serving", ""
+
+
+def _left_behind(world: World, *, running: bool) -> list[IndexStatus]:
+    """Indexes of ours that nothing answers from: under construction, or left by an interrupted run."""
+    rows = []
+    for intent in world.state.intents:
+        index = world.catalog.index(intent.physical)
+        if index is not None and intent.physical not in {record.physical for record in world.state.records}:
+            state = "building" if running else "left behind"
+            note = "an apply is at work on it" if running else "the next apply finishes or drops it"
+            rows.append(
+                IndexStatus(
+                    name=intent.name,
+                    physical=intent.physical,
+                    state=state,
+                    documents=index.statistics.documents,
+                    indexing_failures=index.statistics.failures,
+                    note=note,
+                )
+            )
+    return rows
+
+
+def _next_step(state: State, drift: Drift, lock: LockInfo | None, rows: list[IndexStatus]) -> str:
+    if lock is not None:
+        return "an apply is running: wait for it, or stop it with SIGTERM (it stops between two steps)."
+    if state.run is not None and not state.run.finished:
+        return "an apply was interrupted: run rvlstate apply, it goes on where that stopped. Search is not affected."
+    if drift.found:
+        return "somebody changed indexes by hand: rvlstate drift shows what, rvlstate plan shows how to undo it."
+    if not state.records:
+        return "nothing is managed yet: rvlstate plan, or rvlstate import --all for indexes that exist already."
+    if any(row.indexing_failures for row in rows):
+        return "some documents were refused by an index: FT.INFO <index> names the last one and why."
+    return ""

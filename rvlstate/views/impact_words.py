@@ -1,0 +1,54 @@
+"""What an index's change costs, in words."""
+
+from __future__ import annotations
+
+from rvlstate.plan.plan import Impact, IndexPlan
+from rvlstate.views.quantities import count, size, span
+from rvlstate.views.untrusted import printable
+
+NO_DOWNTIME = "search downtime: none"
+
+
+def impact_words(index: IndexPlan) -> tuple[str, ...]:
+    """The impact as short parts: documents, what is written, memory, time, search downtime; () if there is none."""
+    impact = index.impact
+    if index.classification is None or index.classification == "refused" or index.action == "delete":
+        return ()
+    return tuple(part for part in (*_documents(impact), _memory(impact), _time(impact), downtime(index)) if part)
+
+
+def basis_words(index: IndexPlan) -> str:
+    """Where the figures come from, "" if there are none."""
+    return printable(index.impact.basis) if impact_words(index) else ""
+
+
+def downtime(index: IndexPlan) -> str:
+    """What searches notice."""
+    codes = {hazard.code for hazard in index.hazards}
+    if index.action == "create":
+        return ""
+    if "SEARCH_DOWNTIME" in codes:
+        seconds = index.impact.search_downtime_seconds
+        return f"search downtime: {f'about {span(seconds)}' if seconds else 'until it is built again'}"
+    return "search downtime: some milliseconds" if "CUTOVER_GAP" in codes else NO_DOWNTIME
+
+
+def _documents(impact: Impact) -> list[str]:
+    if impact.documents is None:
+        return ["documents: not known beforehand"]
+    parts = [count(impact.documents, "document")]
+    if impact.documents_written:
+        written = f", {size(impact.bytes_written)} of vectors" if impact.bytes_written else ""
+        parts.append(f"{count(impact.documents_written, 'document')} rewritten{written}")
+    return parts
+
+
+def _memory(impact: Impact) -> str:
+    if not impact.index_bytes:
+        return ""
+    headroom = "no maxmemory" if impact.headroom_bytes is None else f"headroom {size(impact.headroom_bytes)}"
+    return f"index about {size(impact.index_bytes)}, server at its peak {size(impact.peak_memory_bytes)} ({headroom})"
+
+
+def _time(impact: Impact) -> str:
+    return "" if impact.documents is None else f"about {span(impact.estimated_seconds)}"

@@ -1,0 +1,124 @@
+"""Paper: lines of styled text for a width, written to a terminal with colours or to anything else without. A door to
+rich.
+
+Texts reach rich as `Text`, never as markup, so that brackets in names mean nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+WIDTH_WITHOUT_TERMINAL = 120
+NARROWEST_LAST_COLUMN = 36
+WIDEST_COLUMN = 44
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A piece of a row: a text and its style."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Paper:
+    """Lines that a view writes down, each at most `width` wide where words allow it."""
+
+    width: int = WIDTH_WITHOUT_TERMINAL
+    lines: list[Text] = field(default_factory=list)
+
+    def line(self, *cells: Cell | str) -> None:
+        """One line, never wrapped: commands stay fit to be copied."""
+        parts = [Cell(text=cell) if isinstance(cell, str) else cell for cell in cells]
+        line = Text.assemble(*((part.text, part.style) for part in parts))
+        line.rstrip()
+        self.lines.append(line)
+
+    def blank(self) -> None:
+        """An empty line, unless there is one already or nothing yet."""
+        if self.lines and self.lines[-1].plain:
+            self.lines.append(Text())
+
+    def paragraph(self, text: str, *, style: str = "", first: str = "", rest: str = "") -> None:
+        """A text wrapped at spaces; its first line begins with `first`, the others with `rest`."""
+        for number, line in enumerate(_wrapped(text, self.width - max(cell_len(first), cell_len(rest)))):
+            self.line(Cell(text=rest if number else first), Cell(text=line, style=style))
+
+    def rows(self, rows: Sequence[Sequence[Cell]], *, indent: str = "  ", gap: str = "  ") -> None:
+        """Rows in columns; the last column is wrapped, and goes below its row where there is no room beside it."""
+        widths = _column_widths(rows)
+        for row in rows:
+            self._row(row, widths, indent, gap)
+
+    def _row(self, row: Sequence[Cell], widths: list[int], indent: str, gap: str) -> None:
+        line = Text(indent)
+        for cell, width in zip(row[:-1], widths, strict=False):
+            line.append(cell.text, cell.style)
+            line.append(" " * max(width - cell_len(cell.text), 0) + gap)
+        last, column = row[-1], cell_len(indent) + sum(widths) + len(gap) * len(widths)
+        fits = line.cell_len == column and self.width - column >= min(NARROWEST_LAST_COLUMN, cell_len(last.text))
+        start = " " * (column if fits else cell_len(indent) + 6)
+        wrapped = _wrapped(last.text, self.width - len(start)) if last.text else []
+        if fits and wrapped:
+            line.append(wrapped.pop(0), last.style)
+        self.line(*(Cell(text=part.plain, style=str(part.style)) for part in _parts(line)))
+        for text in wrapped:
+            self.line(start, Cell(text=text, style=last.style))
+
+
+def paper_for(stream: TextIO) -> Paper:
+    """Paper as wide as the terminal behind a stream, or as wide as logs and pipes stand."""
+    return Paper(width=Console(file=stream).width if stream.isatty() else _stated_width())
+
+
+def write_out(paper: Paper, stream: TextIO, *, color: bool) -> str:
+    """The text that is to be written to the stream: with colours if it is a terminal and they are wanted."""
+    buffer = StringIO()
+    in_color = color and stream.isatty() and not os.environ.get("NO_COLOR")
+    console = Console(file=buffer, force_terminal=in_color, no_color=not in_color, width=10_000, legacy_windows=False)
+    for line in paper.lines:
+        console.print(line, soft_wrap=True)
+    return buffer.getvalue()
+
+
+def plain_text(paper: Paper) -> str:
+    """The text without colours."""
+    return "".join(f"{line.plain}\n" for line in paper.lines)
+
+
+def _stated_width() -> int:
+    stated = os.environ.get("COLUMNS", "")
+    return int(stated) if stated.isdigit() and int(stated) > 0 else WIDTH_WITHOUT_TERMINAL
+
+
+def _column_widths(rows: Iterable[Sequence[Cell]]) -> list[int]:
+    """The width of each column but the last; cells that are wider than is good for the others stick out."""
+    columns = zip(*(row[:-1] for row in rows), strict=True)
+    return [
+        max((width for cell in column if (width := cell_len(cell.text)) <= WIDEST_COLUMN), default=0)
+        for column in columns
+    ]
+
+
+def _parts(line: Text) -> list[Text]:
+    cuts = sorted({0, len(line), *(span.start for span in line.spans), *(span.end for span in line.spans)})
+    parts = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        part = line[start:end]
+        part.style = next((str(span.style) for span in part.spans), "")
+        parts.append(part)
+    return parts
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False) or [""]

@@ -1,0 +1,201 @@
+"""What the facts say about names on a server, as a value that flows can be run against, and killed at any write.
+
+It is no mock: it answers from rules that were measured (`facts/redisearch.md`), and the stories hold the same laws on
+real servers. It knows names, definitions, aliases (hidden ones too) and whether an index has been built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rvlstate.errors import CommandRefusedError
+from rvlstate.model.canonical import mask
+from rvlstate.model.catalog import Catalog, LiveIndex, Statistics
+from rvlstate.model.state import State
+from rvlstate.plan.effects import Batch, Effect, Gauge, Look, Memory, Pause, Report
+from rvlstate.plan.operations import AddFields, AnyOperation, CreateIndex
+from rvlstate.plan.operations.drop_index import DROP_INDEX
+from rvlstate.plan.operations.take_name import TAKE_NAME
+from rvlstate.plan.plan import Plan, Step
+
+DOCUMENTS = 7
+"""Documents that every index holds once it is built."""
+
+
+class KilledError(Exception):
+    """The process was killed before its next write."""
+
+
+class ModelServer:
+    """Physical indexes and aliases; an alias that a physical index of its name hides is there and does not answer."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.indexes = {index.name: index for index in catalog.indexes}
+        self.aliases = dict(catalog.aliases)
+
+    def copy(self) -> ModelServer:
+        """A server of its own with the same content."""
+        return ModelServer(Catalog(indexes=tuple(self.indexes.values()), aliases=tuple(self.aliases.items())))
+
+    @property
+    def catalog(self) -> Catalog:
+        """What can be seen: all indexes, and the aliases that answer."""
+        seen = {alias: target for alias, target in self.aliases.items() if alias not in self.indexes}
+        return Catalog(indexes=tuple(self.indexes[name] for name in sorted(self.indexes)), aliases=tuple(sorted(seen.items())))
+
+    def resolve(self, name: str) -> str | None:
+        """The physical index that answers to a name."""
+        return name if name in self.indexes else self.aliases.get(name)
+
+    def is_built(self, physical: str) -> bool:
+        """Whether the background scan of an index has ended."""
+        return not self.indexes[physical].statistics.indexing
+
+    def look(self, name: str) -> LiveIndex | None:
+        """The index that answers to a name."""
+        physical = self.resolve(name)
+        return self.indexes[physical] if physical else None
+
+    def add(self, physical: str, index: LiveIndex) -> None:
+        """An index that begins to scan."""
+        figures = Statistics(indexing=1, percent=0.0)
+        self.indexes[physical] = replace(index, name=physical, statistics=figures)
+
+    def finish_scans(self) -> None:
+        """Time passes: every scan ends, and every index holds all documents."""
+        for name, index in self.indexes.items():
+            self.indexes[name] = replace(index, statistics=replace(index.statistics, indexing=0, percent=1.0, documents=DOCUMENTS))
+
+    def drop(self, name: str) -> None:
+        """FT.DROPINDEX: follows aliases, and takes the aliases of the index with it."""
+        physical = self.resolve(name)
+        if physical is None:
+            raise CommandRefusedError("FT.DROPINDEX", "Unknown Index name")
+        del self.indexes[physical]
+        self.aliases = {alias: target for alias, target in self.aliases.items() if target != physical}
+
+    def point(self, alias: str, physical: str) -> None:
+        """FT.ALIASUPDATE."""
+        if physical not in self.indexes:
+            raise CommandRefusedError("FT.ALIASUPDATE", "Unknown index name (or name is an alias itself)")
+        self.aliases[alias] = physical
+
+    def remove_alias(self, alias: str) -> None:
+        """FT.ALIASDEL."""
+        if alias in self.indexes or alias not in self.aliases:
+            raise CommandRefusedError("FT.ALIASDEL", "Alias does not belong to provided spec")
+        del self.aliases[alias]
+
+    def command(self, command: tuple[str, ...], operation: AnyOperation) -> Any:
+        """Carry out one command of an operation."""
+        match command:
+            case ("FT.CREATE", physical, *_) if isinstance(operation, CreateIndex):
+                if physical in self.indexes:
+                    raise CommandRefusedError("FT.CREATE", "Index already exists")
+                self.add(physical, LiveIndex(name=physical, definition=mask(operation.definition)))
+            case ("FT.SYNUPDATE", physical, group, *terms):
+                self._synonyms(physical, group, terms)
+            case ("FT.ALTER", name, *_) if isinstance(operation, AddFields):
+                physical = self.resolve(name) or ""
+                self.add(physical, replace(self.indexes[physical], definition=mask(operation.serves.definition)))
+            case ("FT.ALIASUPDATE" | "FT.ALIASADD", alias, physical):
+                self.point(alias, physical)
+            case ("FT.ALIASDEL", alias):
+                self.remove_alias(alias)
+            case ("FT.DROPINDEX", name):
+                self.drop(name)
+            case ("EVAL", script, "0", name, *rest):
+                return self._script(script, name, rest)
+            case _:
+                raise AssertionError(f"the model does not know {command}")
+        return "OK"
+
+    def _synonyms(self, physical: str, group: str, terms: list[str]) -> None:
+        index = self.indexes[physical]
+        known = {term: set(groups) for term, groups in index.synonyms}
+        for term in terms:
+            if term != "SKIPINITIALSCAN":
+                known.setdefault(term, set()).add(group)
+        synonyms = tuple((term, tuple(sorted(groups))) for term, groups in sorted(known.items()))
+        self.add(physical, replace(index, synonyms=synonyms))
+
+    def _script(self, script: str, name: str, rest: list[str]) -> str:
+        seen = self.resolve(name)
+        if seen is None:
+            raise CommandRefusedError("EVAL", "Unknown index name")
+        if seen != name:
+            return seen
+        self.drop(name)
+        if script == TAKE_NAME:
+            self.point(name, rest[0])
+            return "taken"
+        assert script == DROP_INDEX
+        return "dropped"
+
+
+Watcher = Callable[["ModelServer"], None]
+
+
+@dataclass
+class Runner:
+    """Carries out plans on a model server as apply does: intend, flow, record; killed before write number `writes`.
+
+    `writes` None never kills. A write is a change of the state or one command. `watch` is called after each.
+    """
+
+    server: ModelServer
+    state: State
+    writes: int | None = None
+    watch: Watcher | None = None
+
+    def run(self, plan: Plan | Iterable[Step]) -> None:
+        """Carry out all steps; KilledError when the writes are used up, errors of flows as they come."""
+        for step in plan.steps if isinstance(plan, Plan) else plan:
+            self._remember(step.operation.intend(self.state))
+            self._drive(step.operation)
+            self._remember(step.operation.record(self.state))
+
+    def _remember(self, state: State) -> None:
+        if state != self.state:
+            self._count()
+            self.state = state
+            self._seen()
+
+    def _drive(self, operation: AnyOperation) -> None:
+        flow, answer = operation.flow(), None
+        try:
+            while True:
+                answer = self._answer(flow.send(answer), operation)
+        except StopIteration:
+            pass
+
+    def _answer(self, effect: Effect, operation: AnyOperation) -> Any:
+        match effect:
+            case Look():
+                return self.server.look(effect.name)
+            case Gauge():
+                return Memory(used=0, limit=0)
+            case Pause():
+                return self.server.finish_scans()
+            case Report():
+                return None
+            case Batch():
+                return [self._write(command, operation) for command in effect.commands]
+
+    def _write(self, command: tuple[str, ...], operation: AnyOperation) -> Any:
+        self._count()
+        reply = self.server.command(command, operation)
+        self._seen()
+        return reply
+
+    def _count(self) -> None:
+        if self.writes is not None:
+            if self.writes == 0:
+                raise KilledError
+            self.writes -= 1
+
+    def _seen(self) -> None:
+        if self.watch is not None:
+            self.watch(self.server)

@@ -1,0 +1,234 @@
+"""Plan cases: the readable YAML of `cases/plan/*.yaml` as values; the format is described in `cases/plan/README.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rvlstate.model.address import REVISION
+from rvlstate.model.canonical import mask
+from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile, Statistics
+from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.desired import Desired, DesiredIndex, FieldSettings, Policy
+from rvlstate.model.field import (
+    Algorithm,
+    Field,
+    Flat,
+    GeoField,
+    GeoShapeField,
+    Hnsw,
+    NumericField,
+    SvsVamana,
+    TagField,
+    TextField,
+    VectorField,
+)
+from rvlstate.model.state import Intent, Record, State
+from rvlstate.plan.situation import World
+
+FOLDER = Path(__file__).parent / "cases" / "plan"
+FIELD_TYPES: dict[str, type[Any]] = {
+    "text": TextField,
+    "tag": TagField,
+    "numeric": NumericField,
+    "geo": GeoField,
+    "geoshape": GeoShapeField,
+    "vector": VectorField,
+}
+ALGORITHMS: dict[str, type[Any]] = {"flat": Flat, "hnsw": Hnsw, "svs-vamana": SvsVamana}
+SETTINGS = frozenset(item.name for item in fields(IndexDefinition)) - {"fields"}
+GIVEN = frozenset(
+    {"name", "because", "managed", "live", "aliases", "records", "intents", "desired", "protected", "policy", "server"}
+    | {"targets"}
+)
+EXPECTED = frozenset(
+    {"plan", "changes", "steps", "hazards", "refused", "deferred", "unmanaged", "drift", "unverifiable", "warnings"}
+    | {"notes", "error", "impact", "messages"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case: what is given as values, what is expected as written."""
+
+    id: str
+    world: World
+    desired: Desired
+    targets: tuple[str, ...] = ()
+    expected: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_cases() -> list[Case]:
+    """All cases of all files, in order."""
+    found = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        book = Book(definitions=data.get("definitions", {}), sequences=data.get("sequences", {}))
+        found += [book.case(path.stem, entry) for entry in data["cases"]]
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """One file: its named definitions and its named sequences of steps."""
+
+    definitions: Mapping[str, Any]
+    sequences: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def case(self, stem: str, entry: Mapping[str, Any]) -> Case:
+        """One entry as a case; an unknown key is an error, so that a misspelt expectation cannot pass unseen."""
+        unknown = entry.keys() - GIVEN - EXPECTED
+        assert not unknown, f"{stem}/{entry.get('name')}: unknown keys {sorted(unknown)}"
+        expected = {key: value for key, value in entry.items() if key in EXPECTED}
+        if isinstance(expected.get("steps"), str):
+            expected["steps"] = self.sequences[expected["steps"]]
+        return Case(
+            id=f"{stem}/{entry['name']}",
+            world=self._world(entry),
+            desired=self._desired(entry),
+            targets=tuple(entry.get("targets", ())),
+            expected=expected,
+        )
+
+    def _world(self, entry: Mapping[str, Any]) -> World:
+        catalog, state = Catalog(), State(lineage="lineage", serial=1)
+        for physical, spec in entry.get("managed", {}).items():
+            record = self._record(name_of(physical), {**as_mapping(spec), "physical": physical})
+            state = replace(state, records=(*state.records, record))
+            catalog = catalog.with_index(self._live(physical, spec))
+            for alias in (record.name, *record.aliases):
+                if alias != physical:
+                    catalog = catalog.with_alias(alias, physical)
+        for physical, spec in entry.get("live", {}).items():
+            catalog = catalog.with_index(self._live(physical, spec))
+        for alias, physical in entry.get("aliases", {}).items():
+            catalog = catalog.with_alias(alias, physical) if physical else catalog.without_alias(alias)
+        for name, spec in entry.get("records", {}).items():
+            kept = tuple(record for record in state.records if record.name != name)
+            state = replace(state, records=(*kept, self._record(name, as_mapping(spec))))
+        for physical, spec in entry.get("intents", {}).items():
+            name = as_mapping(spec).get("name", name_of(physical))
+            state = state.with_intent(Intent(physical=physical, name=name, definition=self.definition(spec)))
+        state = replace(state, records=tuple(sorted(state.records, key=lambda record: record.name)))
+        return World(catalog=catalog, state=state, server=server_profile(entry.get("server", {})))
+
+    def _desired(self, entry: Mapping[str, Any]) -> Desired:
+        indexes = [self._declared(name, spec) for name, spec in entry.get("desired", {}).items()]
+        return Desired(
+            project="shop",
+            indexes=tuple(sorted(indexes, key=lambda index: index.name)),
+            policy=Policy(**entry.get("policy", {})),
+            protected=tuple(entry.get("protected", ())),
+        )
+
+    def _declared(self, name: str, spec: Any) -> DesiredIndex:
+        given = as_mapping(spec)
+        names = {*given.get("transforms", {}), *given.get("field_renames", {})}
+        settings = {
+            field_name: FieldSettings(
+                transform=given.get("transforms", {}).get(field_name),
+                renamed_from=given.get("field_renames", {}).get(field_name),
+            )
+            for field_name in sorted(names)
+        }
+        return DesiredIndex(
+            name=name,
+            definition=self.definition(spec),
+            depends_on=tuple(given.get("depends_on", ())),
+            aliases=tuple(given.get("aliases", ())),
+            renamed_from=given.get("renamed_from"),
+            fields=tuple(settings.items()),
+            strategy=given.get("strategy", "auto"),
+            prevent_destroy=given.get("prevent_destroy", False),
+        )
+
+    def _record(self, name: str, spec: Mapping[str, Any]) -> Record:
+        return Record(
+            name=name,
+            physical=spec["physical"],
+            definition=self.definition({key: value for key, value in spec.items() if key != "physical"}),
+            depends_on=tuple(spec.get("depends_on", ())),
+            aliases=tuple(spec.get("aliases", ())),
+            build_rate=spec.get("build_rate", 0.0),
+        )
+
+    def _live(self, physical: str, spec: Any) -> LiveIndex:
+        given = as_mapping(spec)
+        figures = {
+            item.name: given[item.name] for item in fields(Statistics) if item.name in given and item.name != "name"
+        }
+        synonyms = tuple((term, tuple(groups)) for term, groups in sorted(given.get("synonyms", {}).items()))
+        definition = mask(self.definition(spec))
+        return LiveIndex(name=physical, definition=definition, statistics=Statistics(**figures), synonyms=synonyms)
+
+    def definition(self, spec: Any) -> IndexDefinition:
+        """A definition: the name of one, a list of fields, or a mapping `like` one with changes."""
+        given = as_mapping(spec)
+        base = self.definition(self.definitions[given["like"]]) if "like" in given else None
+        settings = {name: as_value(given[name]) for name in SETTINGS & given.keys()}
+        if base is None:
+            settings.setdefault("prefixes", ("p:",))
+            storage = settings.get("storage", "hash")
+            return IndexDefinition(**settings, fields=parse_fields(given.get("fields", ()), storage))
+        storage = settings.get("storage", base.storage)
+        changed = {item.name: item for item in parse_fields(given.get("with", ()), storage)}
+        kept = tuple(changed.pop(item.name, item) for item in base.fields if item.name not in given.get("without", ()))
+        return replace(base, **settings, fields=(*kept, *changed.values()))
+
+
+def as_mapping(spec: Any) -> Mapping[str, Any]:
+    """A specification as a mapping: a text is the name of a definition, a list its fields."""
+    if isinstance(spec, str):
+        return {"like": spec}
+    if isinstance(spec, list):
+        return {"fields": spec}
+    return spec or {}
+
+
+def as_value(value: Any) -> Any:
+    """A YAML value as an attribute of a definition: lists are tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def name_of(physical: str) -> str:
+    """The declared name that a physical name of a case stands for."""
+    match = REVISION.match(physical)
+    return match["name"].strip("{}") if match else physical
+
+
+def server_profile(given: Mapping[str, Any]) -> ServerProfile:
+    """The server of a case: standalone, with everything that plans depend on, unless it says otherwise."""
+    known = {"redis": "8.2.3", "search": "2.10.5", "capabilities": ("atomic_takeover", "cross_slot_aliases")}
+    return ServerProfile(**{**known, **{name: as_value(value) for name, value in given.items()}})
+
+
+def parse_fields(lines: Iterable[str], storage: str) -> tuple[Field, ...]:
+    """Fields written as `name type [algorithm] [attribute=value | flag]...`."""
+    return tuple(parse_field(line, storage) for line in lines)
+
+
+def parse_field(line: str, storage: str = "hash") -> Field:
+    """One field, such as `title text weight=2 sortable` or `v vector hnsw dims=4 m=32`."""
+    name, kind, *rest = line.split()
+    given: dict[str, Any] = {"identifier": f"$.{name}" if storage == "json" else name}
+    search: Algorithm | None = None
+    if kind == "vector":
+        algorithm = ALGORITHMS[rest.pop(0)]
+        own = {item.name for item in fields(algorithm)}
+        pairs = dict(parse_attribute(word) for word in rest)
+        search = algorithm(**{key: value for key, value in pairs.items() if key in own})
+        given.update({"search": search, "dims": 4})
+        rest = [word for word in rest if word.partition("=")[0] not in own]
+    given.update(parse_attribute(word) for word in rest)
+    made: Field = FIELD_TYPES[kind](name=name, **given)
+    return made
+
+
+def parse_attribute(word: str) -> tuple[str, Any]:
+    """`attribute=value`, or a flag that is on."""
+    key, is_pair, text = word.partition("=")
+    return key, yaml.safe_load(text) if is_pair else True
