@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,7 @@ from rvlstate.runtime.run_report import RunReport, RunSummary
 from rvlstate.runtime.state_store import StateStore
 from rvlstate.runtime.status import Status, make_status
 from rvlstate.runtime.stop import StopRequest, stoppable
+from rvlstate.runtime.translate import translated
 from rvlstate.runtime.world import inspect_world
 
 if TYPE_CHECKING:
@@ -110,7 +112,8 @@ class Project:
 
     def plan(self, targets: tuple[str, ...] = ()) -> Plan:
         """Compare declared, applied and live, and plan what leads from live to declared. Writes nothing."""
-        return self._planned(self._world(), targets)
+        with self._translated():
+            return self._planned(self._world(), targets)
 
     def apply(
         self, plan: Plan | None = None, *, options: ApplyOptions | None = None, on_event: OnEvent = ignore
@@ -122,19 +125,28 @@ class Project:
         ServerUnreachableError on the way.
         """
         agreed = options or ApplyOptions()
-        with stoppable() as stop, self._lease("apply", agreed.lock_timeout, stop, on_event) as lease:
+        with (
+            self._translated(),
+            stoppable() as stop,
+            self._lease("apply", agreed.lock_timeout, stop, on_event) as lease,
+        ):
             world = self._world()
             fresh = self._planned(world, plan.targets if plan else ())
             chosen = admit(plan or fresh, fresh, world.state, agreed, self.desired.policy.allow)
             if chosen.empty and not _unfinished(world.state):
                 return Report(run="", result="nothing", plan_empty=True)
             refuse_missing_permissions(self.connection, chosen)
-            report = self._execute(chosen, world.state, lease, stop, on_event)
+            plan_id = plan.id if plan else chosen.id
+            report = self._execute(chosen, plan_id, world.state, lease=lease, stop=stop, on_event=on_event)
             return replace(report, plan_empty=self._confirm_settled(chosen.targets))
 
-    def _execute(self, plan: Plan, state: State, lease: Lease, stop: StopRequest, on_event: OnEvent) -> Report:
+    def _execute(
+        self, plan: Plan, plan_id: str, state: State, *, lease: Lease, stop: StopRequest, on_event: OnEvent
+    ) -> Report:
         execution = Execution(
             plan=plan,
+            plan_id=plan_id,
+            url=self.connection.url,
             state=state,
             store=self._store,
             journal=self._journal,
@@ -158,38 +170,41 @@ class Project:
 
     def drift(self) -> Drift:
         """What others changed on the server since it was last applied; an apply in progress is not drift."""
-        lock = read_lock(self.connection.keys, self.name)
-        world = self._recorded_world()
-        drift = find_drift(world, self.name)
+        with self._translated():
+            lock = read_lock(self.connection.keys, self.name)
+            drift = find_drift(self._recorded_world(), self.name)
         if lock is not None:
             return replace(drift, indexes=(), in_progress=lock.describe())
         return drift
 
     def status(self) -> Status:
         """Where every managed index stands, who is at work, and what to do next."""
-        world = self._recorded_world()
-        lock = read_lock(self.connection.keys, self.name)
-        interrupted = self._journal.interrupted() if lock is None else None
+        with self._translated():
+            world = self._recorded_world()
+            lock = read_lock(self.connection.keys, self.name)
+            interrupted = self._journal.interrupted() if lock is None else None
         return make_status(world, find_drift(world, self.name), lock, interrupted)
 
     def import_indexes(self, names: tuple[str, ...], *, everything: bool = False) -> tuple[Imported, ...]:
         """Write schema files for live indexes and take them into the state, so that the next plan is empty."""
         from rvlstate.importing import import_indexes
 
-        with stoppable() as stop, self._lease("import", 0.0, stop, ignore) as lease:
+        with self._translated(), stoppable() as stop, self._lease("import", 0.0, stop, ignore) as lease:
             return import_indexes(self, names, lease, everything=everything)
 
     def state(self) -> State:
         """The recorded state. Raises StateError if it cannot be trusted."""
-        return self._store.load()
+        with self._translated():
+            return self._store.load()
 
     def pull_state(self) -> str:
         """What is stored as the state, as JSON text, damaged or not."""
-        return self._store.pull()
+        with self._translated():
+            return self._store.pull()
 
     def rebuild_state(self) -> State:
         """Write the state anew from the live server and the declared set; for a state that was lost or damaged."""
-        with stoppable() as stop, self._lease("state rebuild", 0.0, stop, ignore) as lease:
+        with self._translated(), stoppable() as stop, self._lease("state rebuild", 0.0, stop, ignore) as lease:
             world = self._stateless_world()
             records = tuple(
                 Record(name=wanted.name, physical=index.name, definition=world.definition(index))
@@ -201,15 +216,21 @@ class Project:
 
     def unlock(self, lock_id: str) -> LockInfo:
         """Take the lock away from a holder that is known to be dead; a living one stops at its next step."""
-        return unlock(self.connection.keys, self.name, lock_id)
+        with self._translated():
+            return unlock(self.connection.keys, self.name, lock_id)
 
     def history(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The latest runs, newest first."""
-        return self._journal.list_runs(limit)
+        with self._translated():
+            return self._journal.list_runs(limit)
 
     def run(self, run_id: str) -> RunReport | None:
         """The report of one run; None if it is not kept."""
-        return self._journal.read_run(run_id)
+        with self._translated():
+            return self._journal.read_run(run_id)
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.connection)
 
     @property
     def connection(self) -> Connection:

@@ -316,8 +316,9 @@ def test_a_server_that_cannot_stop_yet_is_told_again(new_server: NewServer, monk
         client.config_set("appendonly", "yes")
         with pytest.raises(redis.ResponseError, match="Errors trying to SHUTDOWN"):
             client.execute_command("SHUTDOWN")
-        with monkeypatch.context() as impatient, pytest.raises(EmbeddedServerError) as error:
-            impatient.setattr(embedded, "STOP_SECONDS", 0.1)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(embedded, "STOP_SECONDS", 0.1)
+        with pytest.raises(EmbeddedServerError) as error:
             stop_server(server.folder)
     assert str(error.value).startswith(f"{server.folder}: the embedded server does not stop\n  It was told to save and")
     assert "    Writing initial AOF, can't exit." in str(error.value)

@@ -256,6 +256,17 @@ def test_tokens_rise_though_the_lock_key_is_lost(plain: KeysClient) -> None:
             assert second.token == first.token + 1
 
 
+def test_a_repeated_token_is_no_use_under_another_id(client: KeysClient) -> None:
+    """When everything was lost tokens begin again; the id still tells the old holder from the new one."""
+    with take(client) as first:
+        client.flushall()
+        with take(client) as second:
+            assert second.token == first.token
+            with pytest.raises(LockLostError, match="somebody else"):
+                StateStore(client, "shop").save(State(), first)
+            second.check()
+
+
 def test_a_fence_edited_by_hand_does_not_stop_the_lock(plain: KeysClient) -> None:
     """A fence that is no number starts again."""
     take(plain).release()

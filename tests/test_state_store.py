@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ from rvlstate.model.field import (
 from rvlstate.model.state import Intent, Record, Run, State
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lock import Lease, acquire
-from rvlstate.runtime.scripts import KeysClient
+from rvlstate.runtime.scripts import READ_COMMANDS, WRITE_COMMANDS, KeysClient
 from rvlstate.runtime.state_keys import StateKeys
 from rvlstate.runtime.state_store import StateStore
 
@@ -70,7 +71,14 @@ def record(name: str, definition: IndexDefinition = EVERYTHING) -> Record:
 FULL = State(
     records=(record("products"),),
     intents=(Intent(physical="products@2", name="products", definition=IndexDefinition(stopwords=None)),),
-    run=Run(id="run-1", plan_id="sha256:1", desired_fingerprint="sha256:2", who="ada", started="2026-05-15T10:00:00Z", allowed=("DELETES_INDEX",)),
+    run=Run(
+        id="run-1",
+        plan_id="sha256:1",
+        desired_fingerprint="sha256:2",
+        who="ada",
+        started="2026-05-15T10:00:00Z",
+        allowed=("DELETES_INDEX",),
+    ),
 )
 
 
@@ -458,3 +466,13 @@ def test_a_failover_that_lost_the_lock_stops_the_run(replicated: tuple[Redis, Re
         assert promoted.load() == state
     with take(replica) as next_lease:
         assert next_lease.token > earlier.token
+
+
+def test_the_documentation_names_the_keys_and_commands() -> None:
+    """Each key of a project and each command that a user needs is on the page about them."""
+    page = (Path(__file__).parent.parent / "docs" / "state-and-lock.md").read_text(encoding="utf-8")
+    keys = StateKeys("PROJECT")
+    for name in (keys.state, keys.lock, keys.history, keys.run("ID"), keys.events):
+        assert f"`{name}`" in page
+    words = set(page.replace("`", " ").split())
+    assert {*READ_COMMANDS, *WRITE_COMMANDS, "ROLE", "WAIT"} <= words

@@ -107,7 +107,9 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, file: str) -> SpecError:
         return SpecError(
             "a tab stands where YAML wants spaces", file=file, line=line, next_step="indent with spaces only."
         )
-    return SpecError(what, file=file, line=line, why=why)
+    braces = line and "${" in lines[line - 1]
+    hint = "within { } and [ ], put ${...} in quotes." if braces else ""
+    return SpecError(what, file=file, line=line, why=why, next_step=hint)
 
 
 @lru_cache(maxsize=4096)

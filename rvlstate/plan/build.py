@@ -102,7 +102,8 @@ def _self_check(
 
 
 def _names(desired: Desired, world: World) -> set[str]:
-    return candidate_names(desired, world.state) | {record.physical for record in world.state.records}
+    ours = {record.physical for record in world.state.records} | {intent.physical for intent in world.state.intents}
+    return candidate_names(desired, world.state) | ours
 
 
 def candidate_names(desired: Desired, state: State) -> set[str]:

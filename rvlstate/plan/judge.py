@@ -18,6 +18,7 @@ from rvlstate.diff.facts import (
 )
 from rvlstate.model.desired import DesiredIndex
 from rvlstate.model.field import Field, Value, attributes
+from rvlstate.model.state import Record
 from rvlstate.plan.plan import Change
 from rvlstate.plan.remedies import Classification, Remedy, gravest, remedy_for
 from rvlstate.plan.situation import Situation, World
@@ -97,10 +98,26 @@ def drift_of(situation: Situation, world: World) -> tuple[Change, ...]:
     elif situation.serving.name != record.physical and world.state.intent(situation.serving.name) is None:
         found.append(_drift(name, record.physical, situation.serving.name, "another index answers to the name"))
     serving = situation.serving
+    found += _moved_aliases(record, serving.name if serving else None, dict(world.catalog.aliases))
     if serving is None or situation.definition is None or world.state.intent(serving.name) is not None:
         return tuple(found)
     facts = compare(name, record.definition, situation.definition).facts
     return (*found, *(change_of(fact, None, "changed outside rvlstate") for fact in facts))
+
+
+def _moved_aliases(record: Record, serving: str | None, aliases: dict[str, str]) -> list[Change]:
+    """Further aliases that lead elsewhere than they were pointed to."""
+    return [
+        Change(
+            address=f"{record.name}.aliases.{alias}",
+            before=record.physical,
+            after=aliases.get(alias),
+            classification=None,
+            reason="the alias was moved by somebody else",
+        )
+        for alias in record.aliases
+        if aliases.get(alias) not in (record.physical, serving)
+    ]
 
 
 def _drift(name: str, before: str | None, after: str | None, reason: str) -> Change:

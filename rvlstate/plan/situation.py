@@ -122,9 +122,9 @@ def _idle_indexes(
 ) -> tuple[LiveIndex, ...]:
     """Physical indexes of ours for this name that nothing answers from, newest first."""
     taken = {index.name for index in busy if index is not None}
-    if record is not None:
-        taken.add(record.physical)
     ours = [intent.physical for intent in world.state.intents if intent.name == wanted.name]
+    if record is not None:
+        ours.append(record.physical)
     live = [index for index in world.catalog.indexes if index.name in ours and index.name not in taken]
     served = {physical for _, physical in world.catalog.aliases}
     idle = [index for index in live if index.name not in served]

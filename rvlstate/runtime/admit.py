@@ -33,6 +33,7 @@ def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: 
     """
     chosen = plan if plan.id == fresh.id and plan.server == fresh.server else _resumed_or_stale(plan, fresh, state)
     _refuse_blocked(chosen)
+    _refuse_blocked(fresh)  # what speaks against it may have come since: memory, for instance
     _refuse_hazards(chosen, {*options.allow, *policy, *_agreed_before(chosen, state), *_reviewed(plan, options)})
     return chosen
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+
+import redis
 
 from rvlstate.errors import (
     CommandRefusedError,
@@ -13,6 +16,7 @@ from rvlstate.errors import (
     LockLostError,
     RvlstateError,
     ServerUnreachableError,
+    StateError,
     StepFailedError,
 )
 from rvlstate.events import OnEvent, RunFinished, RunStarted, StepFailed, StepFinished, StepSkipped, StepStarted
@@ -24,8 +28,11 @@ from rvlstate.runtime.drive import Driver, Told
 from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
+from rvlstate.runtime.run_report import FinalResult
 from rvlstate.runtime.state_store import StateStore
 from rvlstate.runtime.stop import StopRequest
+from rvlstate.runtime.translate import refused_write
+from rvlstate.runtime.unreachable import reachable
 
 LEAST_SECONDS, LEAST_DOCUMENTS = 0.5, 1000
 """A build shorter or smaller than this tells nothing about the rate of a larger one."""
@@ -67,6 +74,8 @@ class Execution:
     driver: Driver
     stop: StopRequest
     on_event: OnEvent
+    plan_id: str
+    url: str
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     outcomes: list[StepOutcome] = field(default_factory=list)
     failures: list[RvlstateError] = field(default_factory=list)
@@ -81,17 +90,18 @@ class Execution:
             operation="apply",
             lock_id=self.lease.id,
             identity=identity,
-            plan_id=self.plan.id,
+            plan_id=self.plan_id,
             steps=len(self.plan.steps),
         )
         self._write(replace(self.state, run=self._opened(identity, allowed)))
         self._tell_start(resumes)
         result = "interrupted"
         try:
-            for number, step in enumerate(self.plan.steps, start=1):
-                self._take(step, number)
+            with reachable(self.url):
+                for number, step in enumerate(self.plan.steps, start=1):
+                    self._take(step, number)
             result = "failed" if self.failures else "done"
-        except (InterruptedRunError, LockLostError, ServerUnreachableError) as error:
+        except (InterruptedRunError, LockLostError, ServerUnreachableError, StateError) as error:
             self._close("interrupted", str(error))
             raise self._with_table(error) from error
         finally:
@@ -101,7 +111,7 @@ class Execution:
     def _opened(self, identity: Identity, allowed: tuple[str, ...]) -> Run:
         return Run(
             id=self.run,
-            plan_id=self.plan.id,
+            plan_id=self.plan_id,
             desired_fingerprint=self.plan.desired_fingerprint,
             who=f"{identity.who}@{identity.host}",
             started=iso_utc(int(time.time() * 1000)),
@@ -158,7 +168,7 @@ class Execution:
             self._fail(step, number, error, time.monotonic() - began)
             return
         except RvlstateError as error:
-            self.journal.step_finished(self.run, step.id, "interrupted", error=str(error))
+            self._close_step(step.id, error)
             raise
         seconds = time.monotonic() - began
         self._learn_rate(step, told, seconds)
@@ -173,20 +183,21 @@ class Execution:
         return told
 
     def _fail(self, step: Step, number: int, error: RvlstateError, seconds: float) -> None:
-        cleanup = self._remove_unfinished(step)
+        cleanup = self._remove_unfinished(step, error)
         failure = _positioned(error, step, f"{number} of {len(self.plan.steps)}", cleanup)
         self.failures.append(failure)
         self.journal.step_finished(self.run, step.id, "failed", error=str(failure))
         self._note(step, "failed", seconds=seconds, error=failure.what)
         self.on_event(StepFailed(step=step.id, error=str(failure), cleanup=cleanup))
 
-    def _remove_unfinished(self, step: Step) -> str:
+    def _remove_unfinished(self, step: Step, error: RvlstateError) -> str:
         """Remove the index that was being built, from which nothing is served yet; "" if there is none."""
         operation = step.operation
-        disposable = isinstance(operation, CreateIndex | VerifyIndex) or (
-            isinstance(operation, AwaitBuild) and operation.disposable
-        )
-        if not disposable or not isinstance(operation, CreateIndex | VerifyIndex | AwaitBuild):
+        if isinstance(operation, CreateIndex) and not _was_created(error):
+            # Whatever has that name was not made by us: it must not be taken for ours later.
+            self._write(self.state.without_intent(operation.physical))
+            return ""
+        if not isinstance(operation, CreateIndex | VerifyIndex | AwaitBuild) or not _is_disposable(operation):
             return ""
         atomic = "atomic_takeover" in self.plan.server.capabilities
         drop = DropIndex(physical=operation.physical, because="left_behind", atomic=atomic)
@@ -206,7 +217,10 @@ class Execution:
 
     def _write(self, state: State) -> None:
         if state != self.state:
-            self.state = self.store.save(state, self.lease)
+            try:
+                self.state = self.store.save(state, self.lease)
+            except redis.ResponseError as error:
+                raise refused_write(error) from error
 
     def _note(
         self, step: Step, result: str, *, seconds: float = 0.0, figures: dict[str, float] | None = None, error: str = ""
@@ -223,12 +237,14 @@ class Execution:
             )
         )
 
-    def _close(self, result: str, error: str) -> None:
-        """Write the end of the run down, if the server can still be reached: the journal is a hint."""
-        try:
-            self.journal.finish(self.run, result, error=error)  # type: ignore[arg-type]
-        except (RvlstateError, OSError):
-            return
+    def _close_step(self, step: str, error: RvlstateError) -> None:
+        with suppress(redis.RedisError):  # the journal is a hint: it must not hide what went wrong
+            self.journal.step_finished(self.run, step, "interrupted", error=str(error))
+
+    def _close(self, result: FinalResult, error: str) -> None:
+        """Write the end of the run down, if the server can still be reached."""
+        with suppress(redis.RedisError):
+            self.journal.finish(self.run, result, error=error)
 
     def _with_table(self, error: RvlstateError) -> RvlstateError:
         """The error with a line for each index that the plan had steps for."""
@@ -250,6 +266,15 @@ class Execution:
             return "done"
         following = next(step for step in steps if step.id not in ended or ended[step.id].result != "done")
         return f"{done} of {len(steps)} steps done; next: {following.operation.summary}"
+
+
+def _was_created(error: RvlstateError) -> bool:
+    """Whether FT.CREATE had succeeded when a creation failed: only the synonyms after it were refused."""
+    return isinstance(error, CommandRefusedError) and error.command.startswith("FT.SYNUPDATE")
+
+
+def _is_disposable(operation: CreateIndex | VerifyIndex | AwaitBuild) -> bool:
+    return operation.disposable if isinstance(operation, AwaitBuild) else True
 
 
 def _positioned(error: RvlstateError, step: Step, position: str, cleanup: str) -> RvlstateError:

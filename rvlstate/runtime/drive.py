@@ -136,7 +136,7 @@ def _name(command: tuple[str, ...]) -> str:
 
 def _is_passing(error: BaseException) -> bool:
     """Whether the same may well work a moment later: the connection was lost, or the server is not ready."""
-    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError | ServerUnreachableError):
         return True
     return isinstance(error, redis.ResponseError) and _passes(error)
 

@@ -1,5 +1,4 @@
-"""Paper: lines of styled text for a width, written to a terminal with colours or to anything else without. A door to
-rich.
+"""Paper: lines of styled text for a width, written with colours to a terminal and without to anything else.
 
 Texts reach rich as `Text`, never as markup, so that brackets in names mean nothing.
 """
@@ -20,6 +19,8 @@ from rich.text import Text
 WIDTH_WITHOUT_TERMINAL = 120
 NARROWEST_LAST_COLUMN = 36
 WIDEST_COLUMN = 44
+BELOW = 6
+"""Indentation of a last column that goes below its row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +61,20 @@ class Paper:
         for row in rows:
             self._row(row, widths, indent, gap)
 
-    def _row(self, row: Sequence[Cell], widths: list[int], indent: str, gap: str) -> None:
-        line = Text(indent)
-        for cell, width in zip(row[:-1], widths, strict=False):
-            line.append(cell.text, cell.style)
-            line.append(" " * max(width - cell_len(cell.text), 0) + gap)
-        last, column = row[-1], cell_len(indent) + sum(widths) + len(gap) * len(widths)
-        fits = line.cell_len == column and self.width - column >= min(NARROWEST_LAST_COLUMN, cell_len(last.text))
-        start = " " * (column if fits else cell_len(indent) + 6)
-        wrapped = _wrapped(last.text, self.width - len(start)) if last.text else []
-        if fits and wrapped:
-            line.append(wrapped.pop(0), last.style)
-        self.line(*(Cell(text=part.plain, style=str(part.style)) for part in _parts(line)))
-        for text in wrapped:
-            self.line(start, Cell(text=text, style=last.style))
+    def _row(self, row: Sequence[Cell], widths: Sequence[int], indent: str, gap: str) -> None:
+        cells = [Cell(text=indent)]
+        for cell, width in zip(row[:-1], widths, strict=True):
+            cells += [cell, Cell(text=" " * max(width - cell_len(cell.text), 0) + gap)]
+        column, last = cell_len(indent) + sum(widths) + len(gap) * len(widths), row[-1]
+        written = sum(cell_len(cell.text) for cell in cells)
+        room = self.width - column
+        beside = written == column and room >= min(NARROWEST_LAST_COLUMN, cell_len(last.text))
+        start = column if beside else cell_len(indent) + BELOW
+        wrapped = _wrapped(last.text, self.width - start)
+        first = wrapped.pop(0) if beside else ""
+        self.line(*cells, Cell(text=first, style=last.style))
+        for text in wrapped if last.text else []:
+            self.line(" " * start, Cell(text=text, style=last.style))
 
 
 def paper_for(stream: TextIO) -> Paper:
@@ -108,16 +109,6 @@ def _column_widths(rows: Iterable[Sequence[Cell]]) -> list[int]:
         max((width for cell in column if (width := cell_len(cell.text)) <= WIDEST_COLUMN), default=0)
         for column in columns
     ]
-
-
-def _parts(line: Text) -> list[Text]:
-    cuts = sorted({0, len(line), *(span.start for span in line.spans), *(span.end for span in line.spans)})
-    parts = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
-        part = line[start:end]
-        part.style = next((str(span.style) for span in part.spans), "")
-        parts.append(part)
-    return parts
 
 
 def _wrapped(text: str, width: int) -> list[str]:

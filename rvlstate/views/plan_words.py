@@ -1,0 +1,120 @@
+"""The sentences below a plan that all views share: totals, what is not managed, what is held back, what to run next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass
+
+from rvlstate.plan.plan import Action, IndexPlan, Plan
+from rvlstate.views.change_lines import CLASS_WORDS
+from rvlstate.views.quantities import number
+
+NAMES_SHOWN = 8
+VERBS: tuple[tuple[Action, str], ...] = (
+    ("create", "to create"),
+    ("update", "to update"),
+    ("delete", "to delete"),
+    ("adopt", "to record"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a reader may do next: how rvlstate was called, hazards that policy or flags allow, the file of the plan."""
+
+    program: tuple[str, ...] = ("rvlstate",)
+    allowed: tuple[str, ...] = ()
+    plan_file: str = ""
+
+    def command(self, *words: str) -> str:
+        """A command line that can be pasted into a shell."""
+        return shlex.join((*self.program, *words))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A label with what it says."""
+
+    label: str
+    text: str
+    style: str = ""
+
+
+def totals(plan: Plan) -> str:
+    """`1 index to create, 2 to update (1 in place, 1 shadow); 14 unchanged.`."""
+    counts = Counter(index.action for index in plan.indexes if not is_held_back(index))
+    parts = [f"{number(counts[action])} {verb}{_classes(plan, action)}" for action, verb in VERBS if counts[action]]
+    held_back = sum(is_held_back(index) for index in plan.indexes)
+    parts += [f"{number(held_back)} held back"] if held_back else []
+    unchanged = f"{number(counts['no-op'])} index{'' if counts['no-op'] == 1 else 'es'} unchanged"
+    return f"{', '.join(parts)}; {unchanged}." if parts else f"{unchanged}."
+
+
+def is_held_back(index: IndexPlan) -> bool:
+    """Whether the plan has no steps for an index that needs some."""
+    return bool(index.refused or index.deferred)
+
+
+def _classes(plan: Plan, action: Action) -> str:
+    if action != "update":
+        return ""
+    found = Counter(index.classification for index in plan.indexes if index.action == action and not is_held_back(index))
+    words = [f"{number(found[key])} {word}" for key, word in CLASS_WORDS.items() if found[key]]  # type: ignore[index]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def not_allowed(plan: Plan, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """The hazard codes of a plan that nobody has agreed to yet."""
+    return tuple(sorted({hazard.code for hazard in plan.hazards} - set(allowed)))
+
+
+def next_words(plan: Plan, offer: Offer) -> tuple[Words, ...]:
+    """What is not managed, what is held back, what is not allowed yet, and the command to run."""
+    return tuple(words for words in (_unmanaged(plan, offer), *_held_back(plan), *_next(plan, offer)) if words)
+
+
+def _unmanaged(plan: Plan, offer: Offer) -> Words | None:
+    if not plan.unmanaged:
+        return None
+    names = plan.unmanaged
+    shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if names[NAMES_SHOWN:] else "")
+    command = offer.command("import", *(names if len(names) <= NAMES_SHOWN else ("--all",)))
+    return Words(label="Not managed: ", text=f"{shown}; take in with: {command}")
+
+
+def _held_back(plan: Plan) -> list[Words]:
+    refused = [index.name for index in plan.indexes if index.refused]
+    deferred = [index.name for index in plan.indexes if index.deferred]
+    return [
+        Words(label=label, text=f"{', '.join(names)} (see above)", style=style)
+        for label, names, style in (("Refused: ", refused, "bold red"), ("Not yet: ", deferred, "bold yellow"))
+        if names
+    ]
+
+
+def _next(plan: Plan, offer: Offer) -> list[Words]:
+    held_back = {index.name for index in plan.indexes if is_held_back(index)}
+    if not plan.steps:
+        return []
+    if held_back:
+        return _rest(plan, offer, held_back)
+    missing = not_allowed(plan, offer.allowed)
+    targets = [word for name in plan.targets for word in ("--target", name)]
+    if offer.plan_file:
+        reviewed = f", which agrees to {', '.join(missing)}" if missing else ""
+        return [Words(label="Run: ", text=offer.command("apply", offer.plan_file) + reviewed, style="bold")]
+    flags = [word for code in missing for word in ("--allow", code)]
+    run = Words(label="Run: ", text=offer.command("apply", *targets, *flags), style="bold")
+    return [Words(label="Not allowed yet: ", text=", ".join(missing), style="yellow"), run] if missing else [run]
+
+
+def _rest(plan: Plan, offer: Offer, held_back: set[str]) -> list[Words]:
+    """Apply refuses a plan in which anything is held back; the rest can be asked for by name."""
+    rest = [index for index in plan.indexes if index.name not in held_back and index.action != "no-op"]
+    if not rest:
+        return []
+    codes = sorted({hazard.code for index in rest for hazard in index.hazards} - set(offer.allowed))
+    words = [word for index in rest for word in ("--target", index.name)]
+    words += [word for code in codes for word in ("--allow", code)]
+    return [Words(label="The rest alone: ", text=offer.command("apply", *words), style="bold")]
