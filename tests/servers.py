@@ -12,14 +12,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import redis
 
+from rvlstate.errors import EmbeddedServerError
 from rvlstate.runtime.embedded import EmbeddedServer, server_status, start_server, stop_server
 from rvlstate.runtime.server_folder import is_server_alive, open_folder
 
@@ -91,6 +94,38 @@ def discard_all(root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
+def eventually(claim: Callable[[], bool]) -> None:
+    """Waits until the claim holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not claim():
+        assert time.monotonic() < deadline, "did not become true in time"
+        time.sleep(0.01)
+
+
+def refused(call: Callable[[], object]) -> str:
+    """The message of the call that is refused."""
+    with pytest.raises(EmbeddedServerError) as error:
+        call()
+    return str(error.value)
+
+
+def rewrite(client: Any) -> None:
+    """Moves all data into a new base file."""
+    client.bgrewriteaof()
+    while client.info("persistence")["aof_rewrite_in_progress"]:
+        pass
+
+
+def stored_data(folder: Path) -> Path:
+    """The data files of a stopped server: a base file with 50 documents and an increment with 50 more."""
+    with connected(start_server(folder)) as client:
+        client.mset({f"a:{number}": "x" for number in range(50)})
+        rewrite(client)
+        client.mset({f"b:{number}": "x" for number in range(50)})
+    stop_server(folder)
+    return folder / "appendonlydir"
+
+
 def accepts_vectors(datatype: str) -> Callable[[redis.Redis], bool]:
     """A check for an index over vectors of this type."""
 
@@ -137,14 +172,18 @@ __all__ = [
     "connected",
     "connected_to_cluster",
     "discard",
+    "eventually",
     "flush",
     "guarded_root",
     "is_capable",
     "kill",
     "on_disk",
+    "refused",
+    "rewrite",
     "server_status",
     "start_server",
     "stop_server",
+    "stored_data",
 ]
 
 if __name__ == "__main__":

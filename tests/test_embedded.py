@@ -8,15 +8,13 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 from conftest import NewServer
-from servers import EmbeddedServer, connected, connected_to_cluster, discard, kill
+from servers import EmbeddedServer, connected, connected_to_cluster, discard, eventually, kill
 
 from rvlstate.errors import EmbeddedServerError
 from rvlstate.runtime import embedded
@@ -24,32 +22,6 @@ from rvlstate.runtime.embedded import server_status, start_server, stop_server
 
 START = "import sys, pathlib; from rvlstate.runtime.embedded import start_server; "
 START_AND_TELL = START + "print(start_server(pathlib.Path(sys.argv[1])).pid)"
-PATIENCE = 20.0
-
-
-def eventually(claim: Callable[[], bool]) -> None:
-    """Waits until the claim holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not claim():
-        assert time.monotonic() < deadline, "did not become true in time"
-        time.sleep(0.01)
-
-
-def add_products(client: Any) -> None:
-    """An index with an alias over three documents."""
-    client.execute_command("FT.CREATE", "products@1", "PREFIX", "1", "p:", "SCHEMA", "name", "TEXT")
-    client.execute_command("FT.ALIASADD", "products", "products@1")
-    client.execute_command("FT.ALTER", "products@1", "SCHEMA", "ADD", "brand", "TAG")
-    for number in range(3):
-        client.hset(f"p:{number}", mapping={"name": "shoe", "brand": "acme"})
-
-
-def expect_products(server: EmbeddedServer) -> None:
-    """The index, its alias, its added field and its documents are there."""
-    with connected(server, protocol=2) as client:
-        assert client.execute_command("FT._LIST") == [b"products@1"]
-        search = ("FT.SEARCH", "products", "@brand:{acme}", "LIMIT", "0", "0")
-        eventually(lambda: client.execute_command(*search) == [3])
 
 
 def test_a_started_server_has_search_and_json(server_folder: Path) -> None:
@@ -128,36 +100,6 @@ def test_stop_tells_whether_there_was_a_server(server_folder: Path) -> None:
     assert server_status(server_folder) is None
     assert not (server_folder / "redis.sock").exists()
     assert not (server_folder / "server.pid").exists()
-
-
-def test_data_and_indexes_survive_stop_and_start(server_folder: Path) -> None:
-    """Documents, index, alias and altered field are there again."""
-    with connected(start_server(server_folder)) as client:
-        add_products(client)
-    stop_server(server_folder)
-    expect_products(start_server(server_folder))
-
-
-def test_data_and_indexes_survive_kill_9(server_folder: Path) -> None:
-    """What was on the disk is there, and the leftovers of the dead server do not hinder the next."""
-    dead = start_server(server_folder)
-    with connected(dead) as client:
-        add_products(client)
-    kill(dead)
-    server = start_server(server_folder)
-    assert server.pid != dead.pid
-    expect_products(server)
-
-
-def test_data_and_indexes_survive_a_rewrite_of_the_append_only_file(server_folder: Path) -> None:
-    """The compacted form keeps indexes and aliases too."""
-    with connected(start_server(server_folder)) as client:
-        add_products(client)
-        client.bgrewriteaof()
-        eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
-    stop_server(server_folder)
-    assert list((server_folder / "appendonlydir").glob("*.2.base.rdb"))
-    expect_products(start_server(server_folder))
 
 
 def test_a_stale_pid_file_and_socket_are_no_server(server_folder: Path) -> None:
@@ -281,25 +223,6 @@ def test_a_folder_stays_a_cluster_or_a_single_server(server_folder: Path, server
     stop_server(server_folder)
     with pytest.raises(EmbeddedServerError, match="belongs to a single server"):
         start_server(server_folder, cluster=True)
-
-
-def test_start_waits_until_the_data_is_loaded(server_folder: Path) -> None:
-    """Both the process that starts a server and one that joins it meanwhile get it ready, not LOADING."""
-    with connected(start_server(server_folder)) as client:
-        client.mset({f"key:{number}": "x" * 100 for number in range(1500)})
-        client.bgrewriteaof()
-        eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
-    stop_server(server_folder)
-    slow = "options={'key-load-delay': '1000', 'loading-process-events-interval-bytes': '1024'}"
-    command = [sys.executable, "-c", START + f"start_server(pathlib.Path(sys.argv[1]), {slow})", str(server_folder)]
-    with subprocess.Popen(command) as starter:
-        eventually(lambda: server_status(server_folder) is not None)
-        began = time.monotonic()
-        server = start_server(server_folder)
-        assert time.monotonic() - began > 0.2, "it was not loading any more: the test shows nothing"
-        with connected(server) as client:
-            assert client.dbsize() == 1500
-        assert starter.wait(timeout=30) == 0
 
 
 def test_further_settings_reach_the_server(new_server: NewServer) -> None:

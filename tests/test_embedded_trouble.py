@@ -7,19 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import redis
-from servers import connected
+from servers import connected, refused, rewrite
 
-from rvlstate.errors import EmbeddedServerError
 from rvlstate.runtime import server_folder as folder_module
 from rvlstate.runtime import server_process, server_trouble
 from rvlstate.runtime.embedded import server_status, start_server, stop_server
-from rvlstate.runtime.server_binary import SERVER_VARIABLE, wheel_executable
+from rvlstate.runtime.server_binary import SERVER_VARIABLE
 from rvlstate.runtime.server_folder import open_folder, starting_or_stopping
 
 NO_FOLDER = "  Next: name a folder in embedded://DIR."
@@ -35,36 +31,12 @@ IMPORTS = (
 )
 
 
-def refused(call: Callable[[], object]) -> str:
-    """The message of the call that is refused."""
-    with pytest.raises(EmbeddedServerError) as error:
-        call()
-    return str(error.value)
-
-
 def start_elsewhere(folder: Path, before: str = "", prefix: tuple[str, ...] = ()) -> str:
     """What a process of its own says after trying to start a server, having run `before`."""
     command = [*prefix, sys.executable, "-c", f"{IMPORTS}{before}\n{TELL}", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     return done.stdout
-
-
-def rewrite(client: Any) -> None:
-    """Moves all data into a new base file."""
-    client.bgrewriteaof()
-    while client.info("persistence")["aof_rewrite_in_progress"]:
-        pass
-
-
-def stored_data(folder: Path) -> Path:
-    """The data files of a stopped server: a base file with 50 documents and an increment with 50 more."""
-    with connected(start_server(folder)) as client:
-        client.mset({f"a:{number}": "x" for number in range(50)})
-        rewrite(client)
-        client.mset({f"b:{number}": "x" for number in range(50)})
-    stop_server(folder)
-    return folder / "appendonlydir"
 
 
 def test_a_file_in_place_of_the_folder(server_folder: Path) -> None:
@@ -129,110 +101,6 @@ def test_a_full_disk_at_the_start(server_folder: Path) -> None:
         "  The disk is full.\n"
         "  Next: free some space, then run the command again.\n"
     )
-
-
-def test_a_full_disk_while_running(server_folder: Path) -> None:
-    """Joining and stopping say that the data cannot be saved; the status is still told."""
-    incr = stored_data(server_folder) / "appendonly.aof.2.incr.aof"
-    saved = incr.read_bytes()
-    incr.unlink()
-    incr.symlink_to("/dev/full")  # every write to it fails with "No space left on device"
-    server = start_server(server_folder)
-    with connected(server) as client:
-        client.set("c", "answered before it could be written")
-        with pytest.raises(redis.ResponseError, match="MISCONF"):
-            client.set("c", "refused")
-        what = f"{server_folder}: the embedded server cannot write its data to the disk\n"
-        stopping, joining = refused(lambda: stop_server(server_folder)), refused(lambda: start_server(server_folder))
-    assert stopping.startswith(what + "  Stopping it now would lose the changes that are not on the disk yet.\n")
-    assert joining.startswith(what + "  It refuses all changes until it can write again.\n")
-    assert "Error writing to the AOF file: No space left on device" in joining
-    assert joining.endswith("Next: free some space; the server tries again each second and then goes on by itself.")
-    assert server_status(server_folder) == server
-    os.kill(server.pid, signal.SIGKILL)
-    incr.unlink()
-    incr.write_bytes(saved)
-
-
-@pytest.mark.parametrize(
-    ("file", "damage"),
-    [
-        ("appendonly.aof.2.incr.aof", b"garbage\r\n"),
-        ("appendonly.aof.2.incr.aof", b"*2\r\n$7\r\nNOSUCHC\r\n$1\r\na\r\n"),
-        ("appendonly.aof.2.base.rdb", b"garbage"),
-        ("appendonly.aof.2.base.rdb", b"REDIS0012"),
-        ("appendonly.aof.manifest", b"garbage\n"),
-        ("appendonly.aof.2.base.rdb", None),
-        ("appendonly.aof.2.incr.aof", None),
-    ],
-)
-def test_damaged_data(server_folder: Path, file: str, damage: bytes | None) -> None:
-    """The message says so, shows the server's own words, and how to repair or to begin anew."""
-    data = stored_data(server_folder)
-    (data / file).unlink() if damage is None else (data / file).write_bytes(damage)
-    lines = refused(lambda: start_server(server_folder)).splitlines()
-    assert lines[:3] == [
-        f"{server_folder}: the embedded server does not start",
-        "  Its data files are damaged.",
-        "  It said last:",
-    ]
-    assert len(lines) == 3 + server_trouble.LOG_LINES + 1
-    assert lines[-1] == (
-        f"  Next: copy {server_folder} to a safe place, then try to repair it with: "
-        f"redis-check-aof --fix {data}/appendonly.aof.manifest; or delete {server_folder} to start empty."
-    )
-
-
-def test_the_repair_that_is_proposed_works(server_folder: Path) -> None:
-    """redis-check-aof is the server under another name; it cuts off the damaged end, and the rest is there."""
-    data = stored_data(server_folder)
-    with (data / "appendonly.aof.2.incr.aof").open("ab") as incr:
-        incr.write(b"garbage\r\n")
-    assert "damaged" in refused(lambda: start_server(server_folder))
-    executable = wheel_executable()
-    assert executable is not None
-    tool = server_folder / "redis-check-aof"
-    tool.symlink_to(executable)
-    command = [str(tool), "--fix", str(data / "appendonly.aof.manifest")]
-    subprocess.run(command, input=b"y\n", check=True, capture_output=True)
-    with connected(start_server(server_folder)) as client:
-        assert client.dbsize() == 100
-
-
-def test_data_of_a_newer_server(server_folder: Path) -> None:
-    """A format from the future is told apart from damage."""
-    base = stored_data(server_folder) / "appendonly.aof.2.base.rdb"
-    base.write_bytes(b"REDIS0099" + base.read_bytes()[9:])
-    said = refused(lambda: start_server(server_folder))
-    assert "  Its data was written by a newer Redis than the one found now (" in said
-    assert said.endswith(
-        "Next: use the newer server again, by RVLSTATE_REDIS_SERVER or the PATH; "
-        f"or delete {server_folder} to start empty."
-    )
-
-
-def test_a_lost_manifest_does_not_lose_the_data(server_folder: Path) -> None:
-    """Redis would start empty and write over the data, so nothing is started."""
-    manifest = stored_data(server_folder) / "appendonly.aof.manifest"
-    content = manifest.read_bytes()
-    manifest.unlink()
-    assert refused(lambda: start_server(server_folder)) == (
-        f"{manifest}: the data of the embedded server lacks its manifest\n"
-        "  Without this file, Redis would start empty and write over the data.\n"
-        f"  Next: restore it from a backup, or move {manifest.parent} away to start empty."
-    )
-    manifest.write_bytes(content)
-    with connected(start_server(server_folder)) as client:
-        assert client.dbsize() == 100
-
-
-def test_a_killed_first_start_is_not_taken_for_lost_data(server_folder: Path) -> None:
-    """The first base file holds nothing, so its being alone is harmless."""
-    start_server(server_folder)
-    stop_server(server_folder)
-    (server_folder / "appendonlydir" / "appendonly.aof.manifest").unlink()
-    (server_folder / "appendonlydir" / "appendonly.aof.1.incr.aof").unlink()
-    assert start_server(server_folder).pid
 
 
 def test_a_setting_that_redis_refuses(server_folder: Path) -> None:

@@ -129,6 +129,19 @@ def classify(judged: Iterable[tuple[Fact, Remedy]]) -> Classification | None:
     return gravest([remedy.classification for _, remedy in judged])
 
 
+def unknown_notes(classification: Classification | None, unverifiable: tuple[str, ...]) -> tuple[str, ...]:
+    """What a rebuild may change unseen: attributes of an adopted index that the server does not reveal."""
+    known = [address for address in unverifiable if not address.endswith(".temporary")]
+    if classification != "shadow" or not known:
+        return ()
+    return (
+        (
+            "the new index gets the declared values of attributes that the server does not reveal; what the present "
+            f"one has cannot be known: {', '.join(known)}."
+        ),
+    )
+
+
 def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -> tuple[str, ...]:
     """Why nothing can be done about an index as it is declared."""
     reasons = [f"{fact.address}: {remedy.reason}" for fact, remedy in judged if remedy.classification == "refused"]

@@ -77,7 +77,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         unverifiable=comparison.unverifiable,
         hazards=tuple(sorted({hazard for hazard in hazards if hazard is not None})),
         impact=impact,
-        notes=judge.hijack_notes(situation),
+        notes=(*judge.hijack_notes(situation), *judge.unknown_notes(task.classification, comparison.unverifiable)),
         refused=refused,
         deferred=deferred,
         renamed_from=situation.was_named,

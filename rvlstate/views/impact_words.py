@@ -12,9 +12,10 @@ NO_DOWNTIME = "search downtime: none"
 def impact_words(index: IndexPlan) -> tuple[str, ...]:
     """The impact as short parts: documents, what is written, memory, time, search downtime; () if there is none."""
     impact = index.impact
-    if index.classification is None or index.classification == "refused" or index.action == "delete":
+    if index.classification in (None, "refused") or index.action == "delete":
         return ()
-    return tuple(part for part in (*_documents(impact), _memory(impact), _time(impact), downtime(index)) if part)
+    work = (*_documents(impact), _memory(impact), _time(impact)) if impact.basis else ()
+    return tuple(part for part in (*work, downtime(index)) if part)
 
 
 def basis_words(index: IndexPlan) -> str:
@@ -51,4 +52,6 @@ def _memory(impact: Impact) -> str:
 
 
 def _time(impact: Impact) -> str:
-    return "" if impact.documents is None else f"about {span(impact.estimated_seconds)}"
+    if impact.documents is None:
+        return ""
+    return f"about {span(impact.estimated_seconds)}" if impact.estimated_seconds >= 1 else span(0)

@@ -9,7 +9,8 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.plan.plan import IndexPlan
 from rvlstate.views.change_lines import ChangeLine, Tone, change_lines, created_lines, physical_words
 from rvlstate.views.impact_words import basis_words, impact_words
-from rvlstate.views.paper import Cell, Paper
+from rvlstate.views.paper import NO_BREAK, Cell, Paper
+from rvlstate.views.plan_words import is_held_back
 from rvlstate.views.quantities import count, number
 from rvlstate.views.untrusted import printable
 
@@ -33,7 +34,7 @@ NAMES_SHOWN = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """A marked sentence below the lines of an index; `mark` is one of ! x ? i and empty for one that goes on."""
+    """A marked sentence below the lines of an index; `mark` says what it is about, "" if it goes on."""
 
     mark: str
     text: str
@@ -46,12 +47,17 @@ def write_index(paper: Paper, index: IndexPlan, created: IndexDefinition | None)
     lines = (*change_lines(index), *(created_lines(created) if created else ()))
     write_change_lines(paper, lines)
     for remark in remarks(index, lines):
-        paper.paragraph(remark.text, style=remark.style, first=f"  {remark.mark} ", rest="    ")
+        write_remark(paper, remark)
+
+
+def write_remark(paper: Paper, remark: Remark) -> None:
+    """One remark, hanging below its mark."""
+    paper.paragraph(remark.text, style=remark.style, first=f"  {remark.mark} ", rest="    ")
 
 
 def write_head(paper: Paper, index: IndexPlan) -> None:
     """`~ products  (products@1, 1.2M documents, 3 fields)`."""
-    symbol, style = ("x", "bold red") if index.refused else HEADS[index.action]
+    symbol, style = ("x", "bold red") if is_held_back(index) else HEADS[index.action]
     about = ", ".join(part for part in _facts(index) if part)
     paper.line(Cell(text=f"{symbol} {printable(index.name)}", style=style), Cell(text=f"  ({about})", style="dim"))
 
@@ -75,7 +81,7 @@ def remarks(index: IndexPlan, lines: Iterable[ChangeLine] = ()) -> tuple[Remark,
     verdicts = {line.verdict for line in lines}
     return (
         *(Remark(mark="!", text=f"{h.code}  {printable(h.message)}", style="yellow") for h in index.hazards),
-        *(Remark(mark="i", text=printable(note), style="cyan") for note in index.notes),
+        *(Remark(mark="note:", text=printable(note), style="cyan") for note in index.notes),
         *(Remark(mark="x", text=f"refused: {text}", style="bold red") for text in refusals(index, verdicts)),
         *(Remark(mark="x", text=f"not yet: {text}", style="bold yellow") for text in deferrals(index)),
         *(Remark(mark="?", text=text, style="dim") for text in unverifiable(index)),
@@ -112,8 +118,8 @@ def _impact(index: IndexPlan) -> list[Remark]:
     words, basis = impact_words(index), basis_words(index)
     if not words:
         return []
-    because = [Remark(mark=" ", text=f"estimated by {basis}", style="dim")] if basis else []
-    return [Remark(mark="=", text="; ".join(words)), *because]
+    because = [Remark(mark="basis:", text=basis, style="dim")] if basis else []
+    return [Remark(mark="impact:", text="; ".join(part.replace(" ", NO_BREAK) for part in words)), *because]
 
 
 def _facts(index: IndexPlan) -> tuple[str, ...]:
@@ -121,7 +127,8 @@ def _facts(index: IndexPlan) -> tuple[str, ...]:
     known = count(documents, "document") if documents is not None and index.action != "create" else ""
     fields = f"{number(index.fields)} field{'' if index.fields == 1 else 's'}"
     renamed = f"renamed from {printable(index.renamed_from)}" if index.renamed_from else ""
-    return (*_standing(index), renamed, known, fields)
+    held_back = "refused" if index.refused else "not yet" if index.deferred else ""
+    return (held_back, *_standing(index), renamed, known, fields)
 
 
 def _standing(index: IndexPlan) -> tuple[str, ...]:

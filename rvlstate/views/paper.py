@@ -17,8 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 WIDTH_WITHOUT_TERMINAL = 120
+NARROWEST = 20
 NARROWEST_LAST_COLUMN = 36
 WIDEST_COLUMN = 44
+INDENT, GAP = "  ", "  "
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Keeps words on one line in a paragraph; shown as a space."""
+
 BELOW = 6
 """Indentation of a last column that goes below its row."""
 
@@ -53,23 +58,26 @@ class Paper:
     def paragraph(self, text: str, *, style: str = "", first: str = "", rest: str = "") -> None:
         """A text wrapped at spaces; its first line begins with `first`, the others with `rest`."""
         for number, line in enumerate(_wrapped(text, self.width - max(cell_len(first), cell_len(rest)))):
-            self.line(Cell(text=rest if number else first), Cell(text=line, style=style))
+            self.line(Cell(text=rest if number else first, style=style), Cell(text=line, style=style))
 
-    def rows(self, rows: Sequence[Sequence[Cell]], *, indent: str = "  ", gap: str = "  ") -> None:
-        """Rows in columns; the last column is wrapped, and goes below its row where there is no room beside it."""
-        widths = _column_widths(rows)
+    def rows(self, rows: Sequence[Sequence[Cell]], *, widest: int = WIDEST_COLUMN) -> None:
+        """Rows in columns; the last column is wrapped, and goes below its row where there is no room beside it.
+
+        A cell that is wider than `widest` sticks out rather than move the columns of the other rows.
+        """
+        widths = _column_widths(rows, widest)
         for row in rows:
-            self._row(row, widths, indent, gap)
+            self._row(row, widths)
 
-    def _row(self, row: Sequence[Cell], widths: Sequence[int], indent: str, gap: str) -> None:
-        cells = [Cell(text=indent)]
+    def _row(self, row: Sequence[Cell], widths: Sequence[int]) -> None:
+        cells = [Cell(text=INDENT)]
         for cell, width in zip(row[:-1], widths, strict=True):
-            cells += [cell, Cell(text=" " * max(width - cell_len(cell.text), 0) + gap)]
-        column, last = cell_len(indent) + sum(widths) + len(gap) * len(widths), row[-1]
+            cells += [cell, Cell(text=" " * max(width - cell_len(cell.text), 0) + (GAP if width or cell.text else ""))]
+        column, last = len(INDENT) + sum(width + len(GAP) for width in widths if width), row[-1]
         written = sum(cell_len(cell.text) for cell in cells)
         room = self.width - column
         beside = written == column and room >= min(NARROWEST_LAST_COLUMN, cell_len(last.text))
-        start = column if beside else cell_len(indent) + BELOW
+        start = column if beside else len(INDENT) + BELOW
         wrapped = _wrapped(last.text, self.width - start)
         first = wrapped.pop(0) if beside else ""
         self.line(*cells, Cell(text=first, style=last.style))
@@ -102,14 +110,15 @@ def _stated_width() -> int:
     return int(stated) if stated.isdigit() and int(stated) > 0 else WIDTH_WITHOUT_TERMINAL
 
 
-def _column_widths(rows: Iterable[Sequence[Cell]]) -> list[int]:
-    """The width of each column but the last; cells that are wider than is good for the others stick out."""
+def _column_widths(rows: Iterable[Sequence[Cell]], widest: int) -> list[int]:
+    """The width of each column but the last, 0 for an empty one."""
     columns = zip(*(row[:-1] for row in rows), strict=True)
     return [
-        max((width for cell in column if (width := cell_len(cell.text)) <= WIDEST_COLUMN), default=0)
+        max((width for cell in column if (width := cell_len(cell.text)) <= widest), default=0)
         for column in columns
     ]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(text, max(width, NARROWEST), break_long_words=False, break_on_hyphens=False)
+    return [line.replace(NO_BREAK, " ") for line in lines] or [""]

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
-from rvlstate.plan.plan import IndexPlan, Plan, Step
-from rvlstate.views.change_lines import change_lines, created_definitions
-from rvlstate.views.index_block import remarks, write_change_lines, write_head, write_index
+from rvlstate.plan.plan import Plan, Step
+from rvlstate.views.alike import Group, alike
+from rvlstate.views.change_lines import created_definitions
+from rvlstate.views.index_block import write_change_lines, write_index
 from rvlstate.views.paper import Cell, Paper
-from rvlstate.views.plan_words import Offer, next_words, totals
+from rvlstate.views.plan_words import Offer, next_words, server_words, totals, worth_telling
 from rvlstate.views.quantities import count
 from rvlstate.views.untrusted import printable
 
 NO_CHANGES = "No changes. Live matches the declared set."
-BLOCKS_SHOWN = 25
-"""From more changed indexes than this on, those that need no thought are told in one line each."""
+BLOCKS_SHOWN = 20
+"""Of more changed indexes than this, those that change alike are told together."""
 
 STEPS_SHOWN = 60
 """Of more steps than this, only the first are listed."""
 
+NAMES_SHOWN = 12
+WIDEST_SUMMARY = 66
+FINGERPRINT_SHOWN = len("sha256:") + 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """How much is told: `commands` adds the Redis commands and the undo of each step, and shortens nothing."""
+    """How much is told: `everything` shortens nothing, and adds the Redis commands and the undo of each step."""
 
-    commands: bool = False
+    everything: bool = False
 
 
-def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()) -> None:
+def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()) -> None:  # noqa: B008 - frozen
     """The whole plan."""
+    paper.line(Cell(text=f"{printable(plan.project)}  {server_words(plan, offer)}", style="dim"))
     for warning in plan.warnings:
         paper.paragraph(printable(warning), style="yellow", first="! warning: ", rest="  ")
     paper.blank()
-    changed = [index for index in plan.indexes if _is_worth_telling(index)]
-    _write_indexes(paper, plan, changed, detail)
-    paper.blank()
+    _write_indexes(paper, plan, detail)
     if plan.empty:
         paper.line(Cell(text=NO_CHANGES, style="bold green"))
     if plan.steps:
@@ -46,42 +49,44 @@ def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()
         paper.line(Cell(text=printable(words.label), style=words.style), printable(words.text))
 
 
-def _is_worth_telling(index: IndexPlan) -> bool:
-    return index.action != "no-op" or bool(index.changes or index.drift or index.notes or index.refused)
-
-
-def _write_indexes(paper: Paper, plan: Plan, changed: list[IndexPlan], detail: Detail) -> None:
-    if len(changed) <= BLOCKS_SHOWN or detail.commands:
-        created = created_definitions(plan)
-        for index in changed:
+def _write_indexes(paper: Paper, plan: Plan, detail: Detail) -> None:
+    told = [index for index in plan.indexes if worth_telling(index)]
+    created = created_definitions(plan)
+    groups = [] if detail.everything or len(told) <= BLOCKS_SHOWN else alike(told, created)
+    grouped = {name for group in groups for name in group.names}
+    for index in told:
+        if index.name not in grouped:
             write_index(paper, index, created.get(index.name))
             paper.blank()
-        return
-    for index in changed:
-        write_head(paper, index)
-        if index.changes or index.drift:
-            write_change_lines(paper, change_lines(index))
-        for remark in remarks(index, change_lines(index)):
-            if remark.mark in "!xi":
-                paper.paragraph(remark.text, style=remark.style, first=f"  {remark.mark} ", rest="    ")
+    for group in groups:
+        _write_group(paper, group)
+        paper.blank()
+
+
+def _write_group(paper: Paper, group: Group) -> None:
+    more = f" and {len(group.names) - NAMES_SHOWN:,} more" if len(group.names) > NAMES_SHOWN else ""
+    names = f"{', '.join(printable(name) for name in group.names[:NAMES_SHOWN])}{more}"
+    symbol, style = group.head
+    paper.line(Cell(text=f"{symbol} {len(group.names):,} indexes alike", style=style))
+    paper.paragraph(names, style="dim", first="    ", rest="    ")
+    write_change_lines(paper, group.lines)
 
 
 def _write_steps(paper: Paper, plan: Plan, detail: Detail) -> None:
     reversible = sum(step.operation.reversible for step in plan.steps)
+    live, desired = plan.live_fingerprint[:FINGERPRINT_SHOWN], plan.desired_fingerprint[:FINGERPRINT_SHOWN]
     paper.line(
         Cell(text=f"Plan: {count(len(plan.steps), 'step')}, {reversible} reversible", style="bold"),
-        Cell(text=f"   live {_short(plan.live_fingerprint)}, declared {_short(plan.desired_fingerprint)}", style="dim"),
+        Cell(text=f"   live {live}, declared {desired}", style="dim"),
     )
-    shown = plan.steps if detail.commands else plan.steps[:STEPS_SHOWN]
     numbers = {step.id: number for number, step in enumerate(plan.steps, start=1)}
-    if detail.commands:
-        for step in shown:
-            paper.rows([_step_row(step, numbers)])
-            _write_details(paper, step)
-    else:
-        paper.rows([_step_row(step, numbers) for step in shown])
+    shown = plan.steps if detail.everything else plan.steps[:STEPS_SHOWN]
+    paper.rows([_step_row(step, numbers) for step in shown], widest=WIDEST_SUMMARY)
     if len(shown) < len(plan.steps):
         paper.line(Cell(text=f"  ... and {len(plan.steps) - len(shown):,} more; -v shows all of them", style="dim"))
+    if detail.everything:
+        paper.blank()
+        _write_commands(paper, plan)
 
 
 def _step_row(step: Step, numbers: dict[str, int]) -> tuple[Cell, ...]:
@@ -96,17 +101,11 @@ def _step_row(step: Step, numbers: dict[str, int]) -> tuple[Cell, ...]:
     )
 
 
-def _write_details(paper: Paper, step: Step) -> None:
-    for command in step.operation.commands:
-        paper.line(Cell(text=f"       > {printable(command)}", style="cyan"))
-    if step.operation.commands:
-        paper.line(Cell(text=f"       undo: {printable(step.operation.undo)}", style="dim"))
-
-
-def _short(fingerprint: str) -> str:
-    return fingerprint[: len("sha256:") + 8]
-
-
-def action_counts(plan: Plan) -> Counter[str]:
-    """How many indexes each action has."""
-    return Counter(index.action for index in plan.indexes)
+def _write_commands(paper: Paper, plan: Plan) -> None:
+    paper.line(Cell(text="Commands", style="bold"))
+    width = len(str(len(plan.steps)))
+    for number, step in enumerate(plan.steps, start=1):
+        for command in step.operation.commands:
+            paper.line(f"  {number:>{width}}  ", Cell(text=printable(command), style="cyan"))
+        if step.operation.commands:
+            paper.line(Cell(text=f"  {' ' * width}  undo: {printable(step.operation.undo)}", style="dim"))

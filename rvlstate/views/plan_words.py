@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from rvlstate.plan.plan import Action, IndexPlan, Plan
 from rvlstate.views.change_lines import CLASS_WORDS
-from rvlstate.views.quantities import number
+from rvlstate.views.quantities import count, number
+from rvlstate.views.untrusted import printable
 
 NAMES_SHOWN = 8
 VERBS: tuple[tuple[Action, str], ...] = (
@@ -21,11 +22,15 @@ VERBS: tuple[tuple[Action, str], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a reader may do next: how rvlstate was called, hazards that policy or flags allow, the file of the plan."""
+    """What a reader may do next: how rvlstate was called, hazards that policy or flags allow, the file of the plan.
+
+    `server` is the address as it may be shown, "" if it is not known.
+    """
 
     program: tuple[str, ...] = ("rvlstate",)
     allowed: tuple[str, ...] = ()
     plan_file: str = ""
+    server: str = ""
 
     def command(self, *words: str) -> str:
         """A command line that can be pasted into a shell."""
@@ -47,8 +52,8 @@ def totals(plan: Plan) -> str:
     parts = [f"{number(counts[action])} {verb}{_classes(plan, action)}" for action, verb in VERBS if counts[action]]
     held_back = sum(is_held_back(index) for index in plan.indexes)
     parts += [f"{number(held_back)} held back"] if held_back else []
-    unchanged = f"{number(counts['no-op'])} index{'' if counts['no-op'] == 1 else 'es'} unchanged"
-    return f"{', '.join(parts)}; {unchanged}." if parts else f"{unchanged}."
+    unchanged = f"{count(counts['no-op'], 'index', 'indexes')} unchanged"
+    return "; ".join(part for part in (", ".join(parts), unchanged if counts["no-op"] or not parts else "") if part) + "."
 
 
 def is_held_back(index: IndexPlan) -> bool:
@@ -80,7 +85,7 @@ def _unmanaged(plan: Plan, offer: Offer) -> Words | None:
     names = plan.unmanaged
     shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if names[NAMES_SHOWN:] else "")
     command = offer.command("import", *(names if len(names) <= NAMES_SHOWN else ("--all",)))
-    return Words(label="Not managed: ", text=f"{shown}; take in with: {command}")
+    return Words(label="Not managed: ", text=f"{shown}; take {'them' if names[1:] else 'it'} in with: {command}")
 
 
 def _held_back(plan: Plan) -> list[Words]:
@@ -101,12 +106,11 @@ def _next(plan: Plan, offer: Offer) -> list[Words]:
         return _rest(plan, offer, held_back)
     missing = not_allowed(plan, offer.allowed)
     targets = [word for name in plan.targets for word in ("--target", name)]
-    if offer.plan_file:
-        reviewed = f", which agrees to {', '.join(missing)}" if missing else ""
-        return [Words(label="Run: ", text=offer.command("apply", offer.plan_file) + reviewed, style="bold")]
     flags = [word for code in missing for word in ("--allow", code)]
-    run = Words(label="Run: ", text=offer.command("apply", *targets, *flags), style="bold")
-    return [Words(label="Not allowed yet: ", text=", ".join(missing), style="yellow"), run] if missing else [run]
+    label = "Allowed by applying the file: " if offer.plan_file else "Not allowed yet: "
+    words = (offer.plan_file,) if offer.plan_file else (*targets, *flags)
+    run = Words(label="Run: ", text=offer.command("apply", *words), style="bold")
+    return [Words(label=label, text=", ".join(missing), style="bold yellow"), run] if missing else [run]
 
 
 def _rest(plan: Plan, offer: Offer, held_back: set[str]) -> list[Words]:
@@ -118,3 +122,15 @@ def _rest(plan: Plan, offer: Offer, held_back: set[str]) -> list[Words]:
     words = [word for index in rest for word in ("--target", index.name)]
     words += [word for code in codes for word in ("--allow", code)]
     return [Words(label="The rest alone: ", text=offer.command("apply", *words), style="bold")]
+
+
+def worth_telling(index: IndexPlan) -> bool:
+    """Whether there is more to say about an index than that it is unchanged."""
+    return index.action != "no-op" or bool(index.changes or index.drift or index.notes or is_held_back(index))
+
+
+def server_words(plan: Plan, offer: Offer) -> str:
+    """`on redis://host:6379 (Redis 8.2.3, search 2.10.5)`."""
+    kind = ", cluster" if plan.server.cluster else ""
+    about = f"Redis {plan.server.redis}, search {plan.server.search}{kind}"
+    return printable(f"on {offer.server} ({about})" if offer.server else f"on {about}")

@@ -48,9 +48,11 @@ def show_value(value: Value | Mapping[str, Value]) -> str:
 
 
 def show_text(text: str) -> str:
-    """A text bare if that cannot be misread, else in double quotes."""
+    """A text bare if that cannot be misread, else in quotes."""
     if _BARE.fullmatch(text) and text not in _WORDS:
         return printable(text)
+    if '"' in text and "'" not in text and "\\" not in text:
+        return f"'{printable(text)}'"
     return printable(json.dumps(text, ensure_ascii=False))
 
 
