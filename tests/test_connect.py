@@ -287,7 +287,7 @@ def test_the_right_password_opens(redis_url: str, protocol: int) -> None:
         with connect(with_user(redis_url, "ada"), protocol=protocol) as connection:
             assert command(connection.search, "ACL WHOAMI") == "ada"
             shown = f"{connection.url} {connection.search!r} {connection.keys!r}"
-        assert "55" not in shown
+        assert not [part for part in (SECRET, ENCODED, "w#rd", "w%23rd") if part in shown]
         assert ":***@" in shown
 
 
@@ -332,9 +332,9 @@ def test_another_database_has_no_indexes(redis_url: str) -> None:
 
 
 def slow_to_load(folder: Path, microseconds: int) -> tuple[str, ...]:
-    """Settings of a server that takes its time for each of the 1,000 keys that `folder` then holds."""
+    """Settings of a server that takes its time for each of the 8,000 keys that `folder` then holds."""
     with socket_server(folder) as url, redis.from_url(url) as client:
-        client.mset({f"k{number}": "v" for number in range(1000)})
+        client.mset({f"k{number}": "v" for number in range(8_000)})
         client.save()
     return ("--key-load-delay", str(microseconds), "--loading-process-events-interval-bytes", "1024")
 
@@ -342,19 +342,19 @@ def slow_to_load(folder: Path, microseconds: int) -> tuple[str, ...]:
 def test_a_server_that_loads_is_waited_for(server_root: Path) -> None:
     """Connecting returns when the data is there."""
     folder = server_root / "loads"
-    settings = slow_to_load(folder, 500)
+    settings = slow_to_load(folder, 20)
     with socket_server(folder, *settings) as url:
         with redis.from_url(url) as client, pytest.raises(redis.BusyLoadingError):
             client.get("k1")
         with connect(url) as connection:
-            assert connection.search.dbsize() == 1000
+            assert connection.search.dbsize() == 8_000
 
 
 def test_a_server_that_loads_for_long_is_unreachable(server_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some seconds it is told that the server loads: it is not taken for an empty one."""
     monkeypatch.setattr(module, "LOADING_SECONDS", 0.2)
     folder = server_root / "loads-long"
-    settings = slow_to_load(folder, 20_000)
+    settings = slow_to_load(folder, 200)
     with socket_server(folder, *settings) as url:
         assert failure(url).what == "the server is still loading its data"
 
@@ -362,8 +362,8 @@ def test_a_server_that_loads_for_long_is_unreachable(server_root: Path, monkeypa
 def test_questions_to_a_loading_server_are_never_answered_empty(server_root: Path) -> None:
     """A server that starts to load behind an open connection is unreachable, too."""
     folder = server_root / "loads-again"
-    settings = slow_to_load(folder, 20_000)
-    with socket_server(folder) as url, connect(url) as connection:
+    settings = slow_to_load(folder, 200)
+    with socket_server(folder, "--enable-debug-command", "yes") as url, connect(url) as connection:
         command(
             connection.search, "CONFIG SET", settings[0].strip("-"), settings[1], settings[2].strip("-"), settings[3]
         )

@@ -390,6 +390,7 @@ def test_a_server_without_memory_lets_the_holder_go_on_and_leave(new_server: New
             client.config_set("maxmemory", "1")
             lease.describe_step("in want of memory")
             assert client.pttl(KEYS.lock) > 4000
+            assert client.hget(KEYS.lock, "step") == "in want of memory"
         assert read_lock(client, "shop") is None
         with pytest.raises(Exception, match="maxmemory"):
             take(client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -36,6 +36,7 @@ from rvlstate.model.field import (
 )
 
 ANY_TEXT = st.text(max_size=12)
+STORAGES: tuple[Literal["hash", "json"], ...] = ("hash", "json")
 TEXT = st.text(min_size=1, max_size=12)
 COUNT = st.integers(1, 5000)
 RATIO = st.floats(0, 10)
@@ -70,14 +71,15 @@ def svs_vamana(draw: st.DrawFn, dims: int) -> SvsVamana:
 
 
 @st.composite
-def vectors(draw: st.DrawFn, **names: Any) -> VectorField:
+def vectors(draw: st.DrawFn, name: str, identifier: str) -> VectorField:
     """Any vector field."""
     dims = draw(COUNT)
     search = draw(st.one_of(flat(), hnsw(), svs_vamana(dims)))
     svs = isinstance(search, SvsVamana)
     types = ["float16", "float32"] if svs else ["float64", "float32", "float16", "bfloat16", "int8", "uint8"]
     return VectorField(
-        **names,
+        name=name,
+        identifier=identifier,
         search=search,
         dims=dims,
         datatype=draw(st.sampled_from(types)),
@@ -130,7 +132,7 @@ def fields(draw: st.DrawFn, name: str, storage: str) -> Field:
 @st.composite
 def definitions(draw: st.DrawFn) -> IndexDefinition:
     """Any definition that a server could hold, in canonical form."""
-    storage = draw(st.sampled_from(["hash", "json"]))
+    storage = draw(st.sampled_from(STORAGES))
     names = draw(st.lists(ANY_TEXT, min_size=1, max_size=5, unique=True))
     no_fields = draw(YES_NO)
     return canonicalise(
@@ -328,8 +330,8 @@ FLOW = "a: {definition: {filter: '@p > 0'}, fields: {area: {type: geoshape}}}"
         pytest.param("indexes: {b: {}} # x\n", f"indexes: {{{FLOW}, b: {{}}}} # x\n", id="a mapping in braces"),
         pytest.param("{version: 1}\n", f"{{indexes: {{{FLOW}}}, version: 1}}\n", id="all in braces"),
         pytest.param(
-            "# mine\nindexes: # all\n  b: # the b\n    strategy: auto # yes\n\n# rules\npolicy: {naming: plain}\n",
-            f"# mine\nindexes: # all\n  b: # the b\n    strategy: auto # yes\n{BLOCK}\n# rules\npolicy: {{naming: plain}}\n",
+            "# my\nindexes: # all\n  b: # the b\n    strategy: auto # y\n\n# rules\npolicy: {naming: plain}\n",
+            f"# my\nindexes: # all\n  b: # the b\n    strategy: auto # y\n{BLOCK}\n# rules\npolicy: {{naming: plain}}\n",
             id="comments",
         ),
         pytest.param(
@@ -339,7 +341,7 @@ FLOW = "a: {definition: {filter: '@p > 0'}, fields: {area: {type: geoshape}}}"
         ),
         pytest.param(
             "indexes:\n  a:\n    prevent_destroy: true\n  b: {}\n",
-            f"indexes:\n{BLOCK.replace('    definition', '    prevent_destroy: true' + chr(10) + '    definition')}  b: {{}}\n",
+            "indexes:\n" + BLOCK.replace("  a:\n", "  a:\n    prevent_destroy: true\n") + "  b: {}\n",
             id="an index that has settings",
         ),
         pytest.param(
@@ -349,7 +351,7 @@ FLOW = "a: {definition: {filter: '@p > 0'}, fields: {area: {type: geoshape}}}"
         ),
         pytest.param(
             "indexes:\n  a:\n    definition:\n      filter: |\n        # old\n    fields: {}\nversion: 1\n",
-            "indexes:\n  a:\n    definition:\n      filter: '@p > 0'\n    fields:\n      area:\n        type: geoshape\nversion: 1\n",
+            f"indexes:\n{BLOCK}version: 1\n",
             id="a block of text",
         ),
         pytest.param(

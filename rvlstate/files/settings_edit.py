@@ -27,16 +27,25 @@ def add_index_settings(project_text: str, name: str, settings: dict[str, Any]) -
     addition = {"indexes": {name: _escaped(settings)}}
     text = project_text if project_text.endswith("\n") else project_text + _newline(project_text)
     before = data_of(parse_tree(text, _FILE))
-    for path, value in _insertions(before, addition):
-        text = _insert(text, path, value)
-    if data_of(parse_tree(text, _FILE)) != _deep_merge(before, addition):
-        raise SpecError(
-            f"the settings of {name} do not fit into the file as it is written",
-            file=_FILE,
-            why=plain_yaml(addition),
-            next_step="add these lines by hand.",
-        )
+    try:
+        for path, value in _insertions(before, addition):
+            text = _insert(text, path, value)
+        after = data_of(parse_tree(text, _FILE))
+    except SpecError as error:
+        raise _by_hand(name, addition) from error
+    if after != _deep_merge(before, addition):
+        raise _by_hand(name, addition)
     return text
+
+
+def _by_hand(name: str, addition: dict[str, Any]) -> SpecError:
+    """What is left where anchors, tags or the like make the text more than it seems."""
+    return SpecError(
+        f"the settings of {name} do not fit into the file as it is written",
+        file=_FILE,
+        why=plain_yaml(addition),
+        next_step="add these lines by hand.",
+    )
 
 
 def _escaped(data: Any) -> Any:

@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
-from rvlstate.diff.facts import Fact, FieldAdded
+from rvlstate.diff.facts import FieldAdded
 from rvlstate.errors import PlannerBugError
 from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.state import Record
-from rvlstate.plan.impact import Costs
+from rvlstate.plan.names import drop_aliases, move_aliases, release_old_name
 from rvlstate.plan.operations import (
     AddFields,
     AnyOperation,
     AwaitBuild,
     CreateIndex,
-    DropAlias,
     DropIndex,
-    ForgetIndex,
     PointAlias,
     RecordIndex,
     TakeName,
     VerifyIndex,
 )
-from rvlstate.plan.remedies import Classification, covers
-from rvlstate.plan.situation import Situation, World
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One declared index with what was found out about it; `facts` are those that need something done."""
-
-    situation: Situation
-    facts: tuple[Fact, ...]
-    classification: Classification | None
-    world: World
-    costs: Costs
-    declared: frozenset[str] = frozenset()
-    plain_names: bool = False
-
-    @property
-    def name(self) -> str:
-        """The declared name."""
-        return self.situation.wanted.name
-
-    @property
-    def atomic(self) -> bool:
-        """Whether FT.* may run in one script."""
-        return self.world.server.can("atomic_takeover")
+from rvlstate.plan.remedies import covers
+from rvlstate.plan.task import Task
 
 
 def carry_out(task: Task) -> tuple[AnyOperation, ...]:
@@ -62,7 +37,7 @@ def carry_out(task: Task) -> tuple[AnyOperation, ...]:
         steps = _shadow(task)
     else:
         steps = _attach(task)
-    return (*_clear_the_way(task), *_settled(task, steps))
+    return (*_clear_the_way(task), *_settled(task, steps), *_clear_up(task))
 
 
 def _clear_the_way(task: Task) -> list[AnyOperation]:
@@ -75,36 +50,47 @@ def _clear_the_way(task: Task) -> list[AnyOperation]:
     return [*drops, *left]
 
 
+def _clear_up(task: Task) -> list[AnyOperation]:
+    """Drop what no name leads to any more: indexes that were replaced, now or by an interrupted run."""
+    situation = task.situation
+    replaced = list(situation.replaced)
+    if situation.ready is not None and not _builds(task):
+        replaced.append(situation.ready.name)
+    if task.classification == "shadow" and situation.serving is not None and not situation.name_is_physical:
+        replaced.append(situation.serving.name)
+    return [DropIndex(physical=name, because="replaced", atomic=task.atomic) for name in sorted(replaced)]
+
+
+def _builds(task: Task) -> bool:
+    return task.situation.serving is None or task.classification == "shadow"
+
+
 def _create(task: Task) -> list[AnyOperation]:
-    situation, wanted = task.situation, task.situation.wanted
-    if task.plain_names:
-        physical = wanted.name
-        return [*_build(task, physical, None), RecordIndex(serves=_outcome(task, physical))]
-    physical = situation.next_physical
-    return [
-        *_build(task, physical, None),
-        PointAlias(name=wanted.name, physical=physical, before=situation.alias_target, serves=_outcome(task, physical)),
-        *_further_aliases(task, physical),
-    ]
+    physical = task.new_physical
+    outcome = _outcome(task, physical)
+    named: AnyOperation = RecordIndex(serves=outcome)
+    if physical != task.name:
+        named = PointAlias(name=task.name, physical=physical, before=task.situation.alias_target, serves=outcome)
+    return [*_build(task, physical, None), named, *move_aliases(task, physical), *_give_up_names(task)]
 
 
 def _shadow(task: Task) -> list[AnyOperation]:
-    situation = task.situation
-    serving = _present(situation.serving)
-    physical = situation.next_physical
-    outcome = _outcome(task, physical)
+    situation, physical = task.situation, task.new_physical
+    serving, outcome = _present(situation.serving), _outcome(task, physical)
     unreachable = not situation.attached and situation.was_named is None
-    steps = [*(_attach(task) if unreachable else []), *_build(task, physical, serving)]
+    steps = [*(_point_back(task) if unreachable else []), *_build(task, physical, serving)]
+    # Further aliases first: those of a physical index would go with it, and answer nothing for an instant.
+    steps += move_aliases(task, physical)
     if situation.name_is_physical:
         steps.append(TakeName(name=task.name, physical=physical, serves=outcome, atomic=task.atomic))
     else:
         before = serving.name if unreachable else situation.alias_target
         steps.append(PointAlias(name=task.name, physical=physical, before=before, serves=outcome))
-    steps += _further_aliases(task, physical)
-    steps += _release_old_name(task)
-    if not situation.name_is_physical:
-        steps.append(DropIndex(physical=serving.name, because="replaced", atomic=task.atomic))
-    return steps
+    return [*steps, *_give_up_names(task)]
+
+
+def _give_up_names(task: Task) -> list[AnyOperation]:
+    return [*drop_aliases(task), *release_old_name(task)]
 
 
 def _build(task: Task, physical: str, serving: LiveIndex | None) -> list[AnyOperation]:
@@ -140,44 +126,20 @@ def _alter(task: Task) -> AnyOperation:
 
 def _attach(task: Task) -> list[AnyOperation]:
     """Make the name answer from the index that is ours, and wait for a scan that an interrupted run started."""
-    situation = task.situation
-    serving = _present(situation.serving)
-    steps: list[AnyOperation] = []
-    if not situation.attached and serving.name != task.name:
-        kept = replace(_outcome(task, serving.name), definition=_present(situation.definition))
-        steps.append(PointAlias(name=task.name, physical=serving.name, before=situation.alias_target, serves=kept))
-        steps += _release_old_name(task)
+    serving = _present(task.situation.serving)
+    steps = [] if task.situation.attached else _point_back(task)
     if serving.statistics.indexing and task.world.state.intent(serving.name) is not None:
         steps.append(AwaitBuild(name=task.name, physical=serving.name))
-    return [*steps, *_further_aliases(task, serving.name)]
+    return [*steps, *move_aliases(task, serving.name), *_give_up_names(task)]
 
 
-def _release_old_name(task: Task) -> list[AnyOperation]:
-    """After a rename: the old alias goes; an old physical index keeps its name, and only its record goes."""
-    old = task.situation.was_named
-    if old is None:
-        return []
+def _point_back(task: Task) -> list[AnyOperation]:
+    """Point the name to the index that is ours; one of that very name needs no alias."""
     serving = _present(task.situation.serving)
-    if serving.name == old:
-        return [ForgetIndex(name=old)]
-    return [DropAlias(name=old, physical=serving.name, gone="renamed")]
-
-
-def _further_aliases(task: Task, physical: str) -> list[AnyOperation]:
-    """Point declared further aliases, and those seen on the index that is replaced; remove those undeclared since."""
-    situation, aliases = task.situation, dict(task.world.catalog.aliases)
-    serving = situation.serving.name if situation.serving else None
-    managed = {*task.declared, *(record.name for record in task.world.state.records)}
-    seen = {alias for alias, target in aliases.items() if serving is not None and target == serving}
-    given_up = set(situation.record.aliases if situation.record else ()) - set(situation.wanted.aliases)
-    keep = sorted((seen | set(situation.wanted.aliases)) - managed - given_up)
-    moves: list[AnyOperation] = [
-        PointAlias(name=alias, physical=physical, before=aliases.get(alias))
-        for alias in keep
-        if aliases.get(alias) != physical
-    ]
-    drops = [DropAlias(name=a, physical=aliases[a], gone="undeclared") for a in sorted(given_up) if a in aliases]
-    return [*moves, *drops]
+    if serving.name == task.name:
+        return []
+    kept = replace(_outcome(task, serving.name), definition=_present(task.situation.definition))
+    return [PointAlias(name=task.name, physical=serving.name, before=task.situation.alias_target, serves=kept)]
 
 
 def _settled(task: Task, steps: list[AnyOperation]) -> list[AnyOperation]:
@@ -227,27 +189,3 @@ def _present(value: Present | None) -> Present:
     if value is None:
         raise PlannerBugError("the planner expected an index to be there")
     return value
-
-
-def remove(record: Record, world: World, in_use: frozenset[str]) -> tuple[AnyOperation, ...]:
-    """The operations for a name that is no longer declared; its documents stay.
-
-    `in_use` are the physical indexes that declared names are served from: after an interrupted rename, the old
-    record still names one of them, and only the name goes.
-    """
-    catalog, atomic = world.catalog, world.server.can("atomic_takeover")
-    aliased = dict(catalog.aliases).get(record.name) == record.physical
-    if record.physical in in_use and aliased:
-        return (DropAlias(name=record.name, physical=record.physical, gone="renamed"),)
-    if record.physical in in_use or catalog.index(record.physical) is None:
-        return (ForgetIndex(name=record.name),)
-    drop = DropIndex(physical=record.physical, because="deleted", forgets=record.name, atomic=atomic)
-    ours = [intent.physical for intent in world.state.intents if intent.name == record.name]
-    rest = [
-        DropIndex(physical=physical, because="left_behind", atomic=atomic)
-        for physical in ours
-        if catalog.index(physical) is not None and physical != record.physical
-    ]
-    if aliased:
-        return (*rest, DropAlias(name=record.name, physical=record.physical), drop)
-    return (*rest, drop)

@@ -3,23 +3,25 @@
 | record | name answers from              | then                                                          |
 |--------|--------------------------------|---------------------------------------------------------------|
 | none   | nothing                        | to be created                                                 |
-| none   | an index                       | to be taken into management                                   |
+| none   | an index of nobody             | to be taken into management                                   |
 | P      | P                              | the normal case                                               |
-| P      | an index that we intended      | an interrupted run got that far: it serves                    |
+| P      | a later one that we intended   | an interrupted run got that far: it serves                    |
 | P      | a physical index called `name` | hijacked: P is hidden (P gone: that one serves)               |
 | P      | another index                  | the alias was moved by hand: P is detached (P gone: it serves)|
 | P      | nothing                        | the alias is gone: P is detached (P gone: to be created)      |
+| any    | an index of another name       | never taken from it: as if nothing answered                   |
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rvlstate.model.address import physical_name, revision_of
 from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.desired import DesiredIndex
+from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.reveal import reveal
 from rvlstate.model.state import Record, State
 
@@ -36,15 +38,20 @@ class World:
         """The definition of a live index, with what FT.INFO hides filled in from what was recorded."""
         return reveal(index.definition, self.state.known_definitions(index.name))
 
+    def answering(self, physical: str) -> tuple[str, ...]:
+        """The aliases that lead to a physical index."""
+        return tuple(alias for alias, target in self.catalog.aliases if target == physical)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """Where one declared index stands.
 
     `serving` is the index to start from and `attached` tells whether the name answers from it; `hijacker` is a
-    physical index that hides the name's alias; `ready` is an index left by an interrupted run that has the wanted
-    definition; `leftovers` are others of ours that serve nothing; `was_named` is the old name of a rename to be done;
-    `stranger` is an index of that name which is in the way of the rename.
+    physical index that hides the name's alias; `ready` is an idle index of ours that has the wanted definition;
+    `leftovers` are others of ours that nothing leads to, and `replaced` those to be given up once all is done;
+    `was_named` is the old name of a rename to be done; `stranger` is an index of that name which is in the way of the
+    rename; `occupied` is the declared index whose physical index has this very name.
     """
 
     wanted: DesiredIndex
@@ -56,9 +63,11 @@ class Situation:
     hijacker: LiveIndex | None = None
     ready: LiveIndex | None = None
     leftovers: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
     next_physical: str = ""
     was_named: str | None = None
     stranger: str | None = None
+    occupied: str | None = None
 
     @property
     def name_is_physical(self) -> bool:
@@ -66,16 +75,32 @@ class Situation:
         return self.serving is not None and self.serving.name == self.wanted.name
 
 
-def situate(wanted: DesiredIndex, world: World) -> Situation:
-    """Find out where a declared index stands."""
+def situate_all(desired: Desired, world: World) -> dict[str, Situation]:
+    """Where every declared index stands; no physical index serves two of them."""
+    claimed: dict[str, str] = {}
+    situations: dict[str, Situation] = {}
+    # Who has the physical name, or a record, comes before who has an alias only.
+    for wanted in sorted(desired.indexes, key=lambda item: (world.catalog.index(item.name) is None, item.name)):
+        situation = situate(wanted, world, claimed)
+        if situation.serving is not None:
+            claimed[situation.serving.name] = wanted.name
+        situations[wanted.name] = situation
+    return {wanted.name: situations[wanted.name] for wanted in desired.indexes}
+
+
+def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None = None) -> Situation:
+    """Find out where a declared index stands; `claimed`: physical indexes that serve other declared names."""
     record, was_named = _record_of(wanted, world)
-    serving, attached, hijacker = _serving(wanted.name, record, world)
+    others = {**_owned_by_others(wanted, record, was_named, world), **(claimed or {})}
+    serving, attached, hijacker = _serving(wanted.name, record, world, others)
     stranger = None
     if was_named is not None:
         stranger, hijacker, attached = world.catalog.resolve(wanted.name), None, False
         stranger = None if serving is not None and stranger == serving.name else stranger
-    idle = _idle_indexes(wanted, record, world, serving, hijacker)
-    ready = _ready(wanted, idle, world)
+    idle = _idle_indexes((wanted.name, was_named), record, world, {*others, *_names(serving, hijacker)})
+    ready = _ready(wanted, [index for index in idle if not world.answering(index.name)], world)
+    unneeded = [index for index in idle if index is not ready]
+    leftovers = tuple(index.name for index in unneeded if _is_loose(index, record, world))
     return Situation(
         wanted=wanted,
         record=record,
@@ -85,10 +110,12 @@ def situate(wanted: DesiredIndex, world: World) -> Situation:
         alias_target=dict(world.catalog.aliases).get(wanted.name),
         hijacker=hijacker,
         ready=ready,
-        leftovers=tuple(index.name for index in idle if ready is None or index.name != ready.name),
+        leftovers=leftovers,
+        replaced=tuple(index.name for index in unneeded if index.name not in leftovers),
         next_physical=ready.name if ready else next_physical(wanted.name, world),
         was_named=was_named,
         stranger=stranger,
+        occupied=others.get(wanted.name) if world.catalog.index(wanted.name) else None,
     )
 
 
@@ -100,38 +127,69 @@ def _record_of(wanted: DesiredIndex, world: World) -> tuple[Record | None, str |
     return old, (wanted.renamed_from if old else None)
 
 
-def _serving(name: str, record: Record | None, world: World) -> tuple[LiveIndex | None, bool, LiveIndex | None]:
+def _owned_by_others(
+    wanted: DesiredIndex, record: Record | None, was_named: str | None, world: World
+) -> dict[str, str]:
+    """Physical index -> the name that it was recorded or intended for, where that is not the wanted one."""
+    own = (wanted.name, was_named)
+    intended = {intent.physical: intent.name for intent in world.state.intents if intent.name not in own}
+    recorded = {other.physical: other.name for other in world.state.records if other.name not in own}
+    owners = {**intended, **recorded}
+    if record is not None:
+        owners.pop(record.physical, None)
+    return owners
+
+
+def _names(*indexes: LiveIndex | None) -> list[str]:
+    return [index.name for index in indexes if index is not None]
+
+
+def _serving(
+    name: str, record: Record | None, world: World, others: dict[str, str]
+) -> tuple[LiveIndex | None, bool, LiveIndex | None]:
     """The index to start from, whether the name answers from it, and what hides it."""
     catalog = world.catalog
     answers_from = catalog.resolve(name)
-    answering = catalog.index(answers_from) if answers_from else None
-    recorded = catalog.index(record.physical) if record else None
-    if answering is None or recorded is None or answering.name == recorded.name:
-        if answering is None and recorded is not None:
-            return recorded, False, None
+    answering = catalog.index(answers_from) if answers_from and answers_from not in others else None
+    recorded = catalog.index(record.physical) if record and record.physical not in others else None
+    if recorded is None or record is None:
         return answering, True, None
-    intent = world.state.intent(answering.name)
-    if intent is not None and intent.name == name:
+    if answering is None:
+        return recorded, False, None
+    if answering.name == recorded.name or _succeeds(answering, record, name, world):
         return answering, True, None
     hijacker = answering if answering.name == name else None
     return recorded, False, hijacker
 
 
+def _succeeds(answering: LiveIndex, record: Record, name: str, world: World) -> bool:
+    """Whether we meant to serve the name from this index after the recorded one.
+
+    An earlier revision is one that was replaced and is not dropped yet: somebody moved the alias back to it.
+    """
+    intent = world.state.intent(answering.name)
+    if intent is None or intent.name != name or answering.name == name:
+        return False
+    return (revision_of(answering.name, name) or 0) > (revision_of(record.physical, name) or 0)
+
+
 def _idle_indexes(
-    wanted: DesiredIndex, record: Record | None, world: World, *busy: LiveIndex | None
+    names: tuple[str | None, ...], record: Record | None, world: World, taken: set[str]
 ) -> tuple[LiveIndex, ...]:
-    """Physical indexes of ours for this name that nothing answers from, newest first."""
-    taken = {index.name for index in busy if index is not None}
-    ours = [intent.physical for intent in world.state.intents if intent.name == wanted.name]
+    """Physical indexes of ours for this name that do not serve it, newest first."""
+    ours = {intent.physical for intent in world.state.intents if intent.name in names}
     if record is not None:
-        ours.append(record.physical)
-    live = [index for index in world.catalog.indexes if index.name in ours and index.name not in taken]
-    served = {physical for _, physical in world.catalog.aliases}
-    idle = [index for index in live if index.name not in served]
-    return tuple(sorted(idle, key=lambda index: revision_of(index.name, wanted.name) or 0, reverse=True))
+        ours.add(record.physical)
+    idle = [index for index in world.catalog.indexes if index.name in ours - taken]
+    return tuple(sorted(idle, key=lambda index: revision_of(index.name, names[0] or "") or 0, reverse=True))
 
 
-def _ready(wanted: DesiredIndex, idle: tuple[LiveIndex, ...], world: World) -> LiveIndex | None:
+def _is_loose(index: LiveIndex, record: Record | None, world: World) -> bool:
+    """Whether nothing leads to an index: no alias, and not the record either."""
+    return not world.answering(index.name) and (record is None or index.name != record.physical)
+
+
+def _ready(wanted: DesiredIndex, idle: Iterable[LiveIndex], world: World) -> LiveIndex | None:
     goal = canonicalise(wanted.definition)
     return next((index for index in idle if world.definition(index) == goal), None)
 

@@ -34,7 +34,7 @@ class Detail:
 
 def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()) -> None:  # noqa: B008 - frozen
     """The whole plan."""
-    paper.line(Cell(text=f"{printable(plan.project)}  {server_words(plan, offer)}", style="dim"))
+    paper.line(Cell(text=f"Project {printable(plan.project)} {server_words(plan, offer)}", style="dim"))
     for warning in plan.warnings:
         paper.paragraph(printable(warning), style="yellow", first="! warning: ", rest="  ")
     paper.blank()

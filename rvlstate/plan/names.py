@@ -1,0 +1,62 @@
+"""Names: which aliases lead to an index once its task is done, and which are given up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rvlstate.plan.operations import AnyOperation, DropAlias, ForgetIndex, PointAlias
+from rvlstate.plan.task import Task
+
+
+def move_aliases(task: Task, physical: str) -> list[AnyOperation]:
+    """Point declared further aliases, and those seen on any index of ours, which would go with it, to `physical`."""
+    aliases = dict(task.world.catalog.aliases)
+    keep = sorted((_seen(task, aliases) - _given_up(task)) | set(task.situation.wanted.aliases))
+    return [
+        PointAlias(name=alias, physical=physical, before=aliases.get(alias))
+        for alias in keep
+        if aliases.get(alias) != physical
+    ]
+
+
+def drop_aliases(task: Task) -> list[AnyOperation]:
+    """Remove further aliases that were declared and are not any more, unless they lead elsewhere by now."""
+    aliases, ours = dict(task.world.catalog.aliases), _ours(task)
+    return [
+        DropAlias(name=alias, physical=aliases[alias], gone="undeclared")
+        for alias in sorted(_given_up(task))
+        if aliases.get(alias) in ours
+    ]
+
+
+def release_old_name(task: Task) -> list[AnyOperation]:
+    """After a rename the old alias goes; an old physical index keeps its name, and only its record goes."""
+    old = task.situation.was_named
+    if old is None:
+        return []
+    target = dict(task.world.catalog.aliases).get(old)
+    if target in _ours(task):
+        return [DropAlias(name=old, physical=target, gone="renamed")]
+    return [ForgetIndex(name=old)]
+
+
+def _seen(task: Task, aliases: Mapping[str, str]) -> set[str]:
+    """Aliases that lead to an index of ours and that nobody else cares for."""
+    ours = _ours(task)
+    managed = {task.name, *task.reserved, *(record.name for record in task.world.state.records)}
+    return {alias for alias, target in aliases.items() if target in ours} - managed
+
+
+def _given_up(task: Task) -> set[str]:
+    """Further aliases that were declared and are not any more; one that another index takes is moved by that one."""
+    record, wanted = task.situation.record, task.situation.wanted
+    before = set(record.aliases) if record else set[str]()
+    return before - {wanted.name, *wanted.aliases} - task.reserved
+
+
+def _ours(task: Task) -> set[str]:
+    """The live indexes that the name is, was or might have been served from."""
+    situation = task.situation
+    ready = [situation.ready.name] if situation.ready else []
+    serving = [situation.serving.name] if situation.serving else []
+    return {*serving, *ready, *situation.leftovers, *situation.replaced}

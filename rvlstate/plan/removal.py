@@ -1,0 +1,43 @@
+"""Removal: the operations for names that no schema declares any more. Documents always stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rvlstate.model.state import Record
+from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex
+from rvlstate.plan.situation import World
+
+
+def remove(record: Record, world: World, in_use: frozenset[str], claimed: frozenset[str]) -> tuple[AnyOperation, ...]:
+    """The operations for a recorded name that is no longer declared.
+
+    `in_use` are the physical indexes that declared names are served from: after an interrupted rename, the old
+    record still names one of them, and only the name goes. `claimed` are the further aliases that are declared: such
+    a name is moved to its new index, in one instant, by the task of that index.
+    """
+    intended = [intent.physical for intent in world.state.intents if intent.name == record.name]
+    rest = _clear(world, [physical for physical in intended if physical not in (*in_use, record.physical)])
+    aliased = dict(world.catalog.aliases).get(record.name) == record.physical and record.name not in claimed
+    if record.physical in in_use and aliased:
+        return (*rest, DropAlias(name=record.name, physical=record.physical, gone="renamed"))
+    if record.physical in in_use or world.catalog.index(record.physical) is None:
+        return (*rest, ForgetIndex(name=record.name))
+    atomic = world.server.can("atomic_takeover")
+    drop = DropIndex(physical=record.physical, because="deleted", forgets=record.name, atomic=atomic)
+    return (*rest, *([DropAlias(name=record.name, physical=record.physical)] if aliased else []), drop)
+
+
+def clear_abandoned(name: str, world: World) -> tuple[AnyOperation, ...]:
+    """The operations for a name that an interrupted run began to create, and that was given up before it was recorded."""
+    return _clear(world, [intent.physical for intent in world.state.intents if intent.name == name])
+
+
+def _clear(world: World, physicals: Iterable[str]) -> tuple[AnyOperation, ...]:
+    """Drop what interrupted runs left; what answers to a name already is deleted, which needs an agreement."""
+    atomic = world.server.can("atomic_takeover")
+    return tuple(
+        DropIndex(physical=physical, because="deleted" if world.answering(physical) else "left_behind", atomic=atomic)
+        for physical in physicals
+        if world.catalog.index(physical) is not None
+    )

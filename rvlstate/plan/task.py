@@ -1,0 +1,42 @@
+"""A task: one declared index with everything that was found out about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rvlstate.diff.facts import Fact
+from rvlstate.plan.impact import Costs
+from rvlstate.plan.remedies import Classification
+from rvlstate.plan.situation import Situation, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One declared index with what was found out about it; `facts` are those that need something done.
+
+    `reserved` are the names and further aliases of other declared indexes; `plain_names` is the policy for new ones.
+    """
+
+    situation: Situation
+    facts: tuple[Fact, ...]
+    classification: Classification | None
+    world: World
+    costs: Costs
+    reserved: frozenset[str] = frozenset()
+    plain_names: bool = False
+
+    @property
+    def name(self) -> str:
+        """The declared name."""
+        return self.situation.wanted.name
+
+    @property
+    def atomic(self) -> bool:
+        """Whether FT.* may run in one script."""
+        return self.world.server.can("atomic_takeover")
+
+    @property
+    def new_physical(self) -> str:
+        """What a new index is called; one that an alias of the name would hide cannot have the plain name."""
+        plain = self.plain_names and self.situation.serving is None and self.situation.alias_target is None
+        return self.name if plain else self.situation.next_physical
