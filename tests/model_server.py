@@ -1,7 +1,7 @@
 """What the facts say about names on a server, as a value that flows can be run against, and killed at any write.
 
-It is no mock: it answers from rules that were measured (`facts/redisearch.md`), and the stories hold the same laws on
-real servers. It knows names, definitions, aliases (hidden ones too) and whether an index has been built.
+It stands for rules that were measured (`facts/redisearch.md`): which name answers from which index, what FT.DROPINDEX
+takes along, and that an alias may be hidden. The stories hold the same laws on real servers.
 """
 
 from __future__ import annotations
@@ -29,77 +29,92 @@ class KilledError(Exception):
 
 
 class ModelServer:
-    """Physical indexes and aliases; an alias that a physical index of its name hides is there and does not answer."""
+    """Physical indexes and aliases; an alias that a physical index of its name hides is there and does not answer.
+
+    `fresh` are the indexes that were created and that the background scan has not built yet.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self.indexes = {index.name: index for index in catalog.indexes}
         self.aliases = dict(catalog.aliases)
+        self.fresh = set[str]()
 
     def copy(self) -> ModelServer:
         """A server of its own with the same content."""
-        return ModelServer(Catalog(indexes=tuple(self.indexes.values()), aliases=tuple(self.aliases.items())))
+        other = ModelServer(Catalog())
+        other.indexes, other.aliases, other.fresh = dict(self.indexes), dict(self.aliases), set(self.fresh)
+        return other
 
     @property
     def catalog(self) -> Catalog:
         """What can be seen: all indexes, and the aliases that answer."""
         seen = {alias: target for alias, target in self.aliases.items() if alias not in self.indexes}
-        return Catalog(indexes=tuple(self.indexes[name] for name in sorted(self.indexes)), aliases=tuple(sorted(seen.items())))
+        indexes = tuple(self.indexes[name] for name in sorted(self.indexes))
+        return Catalog(indexes=indexes, aliases=tuple(sorted(seen.items())))
 
-    def resolve(self, name: str) -> str | None:
-        """The physical index that answers to a name."""
-        return name if name in self.indexes else self.aliases.get(name)
-
-    def is_built(self, physical: str) -> bool:
-        """Whether the background scan of an index has ended."""
-        return not self.indexes[physical].statistics.indexing
+    @property
+    def names(self) -> dict[str, str]:
+        """Every name that answers, with the physical index behind it."""
+        return {**self.aliases, **{name: name for name in self.indexes}}
 
     def look(self, name: str) -> LiveIndex | None:
         """The index that answers to a name."""
-        physical = self.resolve(name)
+        physical = self.names.get(name)
         return self.indexes[physical] if physical else None
 
-    def add(self, physical: str, index: LiveIndex) -> None:
-        """An index that begins to scan."""
-        figures = Statistics(indexing=1, percent=0.0)
-        self.indexes[physical] = replace(index, name=physical, statistics=figures)
+    def create(self, index: LiveIndex) -> None:
+        """FT.CREATE: the scan begins, and nothing is found yet."""
+        if index.name in self.indexes:
+            raise CommandRefusedError("FT.CREATE", "Index already exists")
+        self.indexes[index.name] = index
+        self.fresh.add(index.name)
+        self.scan(index.name)
+
+    def scan(self, physical: str) -> None:
+        """A background scan begins, as FT.CREATE, FT.ALTER and FT.SYNUPDATE start one."""
+        documents = 0 if physical in self.fresh else DOCUMENTS
+        figures = Statistics(indexing=1, percent=0.0, documents=documents)
+        self.indexes[physical] = replace(self.indexes[physical], statistics=figures)
 
     def finish_scans(self) -> None:
         """Time passes: every scan ends, and every index holds all documents."""
+        self.fresh.clear()
         for name, index in self.indexes.items():
-            self.indexes[name] = replace(index, statistics=replace(index.statistics, indexing=0, percent=1.0, documents=DOCUMENTS))
+            figures = replace(index.statistics, indexing=0, percent=1.0, documents=DOCUMENTS)
+            self.indexes[name] = replace(index, statistics=figures)
 
     def drop(self, name: str) -> None:
         """FT.DROPINDEX: follows aliases, and takes the aliases of the index with it."""
-        physical = self.resolve(name)
+        physical = self.names.get(name)
         if physical is None:
             raise CommandRefusedError("FT.DROPINDEX", "Unknown Index name")
         del self.indexes[physical]
+        self.fresh.discard(physical)
         self.aliases = {alias: target for alias, target in self.aliases.items() if target != physical}
 
     def point(self, alias: str, physical: str) -> None:
-        """FT.ALIASUPDATE."""
+        """FT.ALIASUPDATE: to a physical index only."""
         if physical not in self.indexes:
             raise CommandRefusedError("FT.ALIASUPDATE", "Unknown index name (or name is an alias itself)")
         self.aliases[alias] = physical
 
     def remove_alias(self, alias: str) -> None:
-        """FT.ALIASDEL."""
+        """FT.ALIASDEL: not one that is hidden."""
         if alias in self.indexes or alias not in self.aliases:
             raise CommandRefusedError("FT.ALIASDEL", "Alias does not belong to provided spec")
         del self.aliases[alias]
 
-    def command(self, command: tuple[str, ...], operation: AnyOperation) -> Any:
-        """Carry out one command of an operation."""
+    def command(self, command: tuple[str, ...], operation: AnyOperation | None = None) -> Any:
+        """Carry out one command; `operation` says what FT.CREATE and FT.ALTER lead to."""
         match command:
             case ("FT.CREATE", physical, *_) if isinstance(operation, CreateIndex):
-                if physical in self.indexes:
-                    raise CommandRefusedError("FT.CREATE", "Index already exists")
-                self.add(physical, LiveIndex(name=physical, definition=mask(operation.definition)))
+                self.create(LiveIndex(name=physical, definition=mask(operation.definition)))
             case ("FT.SYNUPDATE", physical, group, *terms):
                 self._synonyms(physical, group, terms)
             case ("FT.ALTER", name, *_) if isinstance(operation, AddFields):
-                physical = self.resolve(name) or ""
-                self.add(physical, replace(self.indexes[physical], definition=mask(operation.serves.definition)))
+                physical = self.names[name]
+                self.indexes[physical] = replace(self.indexes[physical], definition=mask(operation.serves.definition))
+                self.scan(physical)
             case ("FT.ALIASUPDATE" | "FT.ALIASADD", alias, physical):
                 self.point(alias, physical)
             case ("FT.ALIASDEL", alias):
@@ -119,10 +134,11 @@ class ModelServer:
             if term != "SKIPINITIALSCAN":
                 known.setdefault(term, set()).add(group)
         synonyms = tuple((term, tuple(sorted(groups))) for term, groups in sorted(known.items()))
-        self.add(physical, replace(index, synonyms=synonyms))
+        self.indexes[physical] = replace(index, synonyms=synonyms)
+        self.scan(physical)
 
     def _script(self, script: str, name: str, rest: list[str]) -> str:
-        seen = self.resolve(name)
+        seen = self.names.get(name)
         if seen is None:
             raise CommandRefusedError("EVAL", "Unknown index name")
         if seen != name:
@@ -135,20 +151,22 @@ class ModelServer:
         return "dropped"
 
 
-Watcher = Callable[["ModelServer"], None]
+Watcher = Callable[[ModelServer], None]
 
 
 @dataclass
 class Runner:
     """Carries out plans on a model server as apply does: intend, flow, record; killed before write number `writes`.
 
-    `writes` None never kills. A write is a change of the state or one command. `watch` is called after each.
+    `writes` None never kills. A write is a change of the state or one command; `written` counts them. `watch` is
+    called after each.
     """
 
     server: ModelServer
     state: State
     writes: int | None = None
     watch: Watcher | None = None
+    written: int = 0
 
     def run(self, plan: Plan | Iterable[Step]) -> None:
         """Carry out all steps; KilledError when the writes are used up, errors of flows as they come."""
@@ -165,11 +183,12 @@ class Runner:
 
     def _drive(self, operation: AnyOperation) -> None:
         flow, answer = operation.flow(), None
-        try:
-            while True:
-                answer = self._answer(flow.send(answer), operation)
-        except StopIteration:
-            pass
+        while True:
+            try:
+                effect = flow.send(answer)
+            except StopIteration:
+                return
+            answer = self._answer(effect, operation)
 
     def _answer(self, effect: Effect, operation: AnyOperation) -> Any:
         match effect:
@@ -191,10 +210,9 @@ class Runner:
         return reply
 
     def _count(self) -> None:
-        if self.writes is not None:
-            if self.writes == 0:
-                raise KilledError
-            self.writes -= 1
+        if self.writes is not None and self.written == self.writes:
+            raise KilledError
+        self.written += 1
 
     def _seen(self) -> None:
         if self.watch is not None:

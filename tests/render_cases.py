@@ -75,7 +75,7 @@ def declared(name: str, definition: IndexDefinition, **settings: object) -> Desi
 
 
 def make_plan(
-    wanted: list[DesiredIndex], there: list[Live], *, server: ServerProfile = SERVER, policy: Policy = Policy()
+    wanted: list[DesiredIndex], there: list[Live], *, server: ServerProfile = SERVER, policy: Policy | None = None
 ) -> Plan:
     """The plan that leads from what is there to what is wanted."""
     catalog = Catalog(
@@ -98,7 +98,7 @@ def make_plan(
     state = State(lineage="6f1e", serial=7, records=records) if records else State()
     indexes = tuple(sorted(wanted, key=lambda index: index.name))
     return build_plan(
-        Desired(project="shop", indexes=indexes, policy=policy),
+        Desired(project="shop", indexes=indexes, policy=policy or Policy()),
         World(catalog=catalog, state=state, server=server),
         created_at="2026-05-15T10:00:00Z",
         version="0.1.0",
@@ -138,8 +138,11 @@ def create() -> Plan:
     )
     stores = plus(stores, TextField(name="name", identifier="$.name", phonetic_matcher="dm:en"), PLACE)
     return make_plan(
-        [declared("categories", CATEGORIES), declared("products", PRODUCTS, depends_on=("categories",))]
-        + [declared("stores", stores)],
+        [
+            declared("categories", CATEGORIES),
+            declared("products", PRODUCTS, depends_on=("categories",)),
+            declared("stores", stores),
+        ],
         [unmanaged("legacy_idx")],
     )
 

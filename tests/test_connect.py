@@ -241,6 +241,13 @@ def test_tls_to_something_else_is_explained() -> None:
     assert error.what == "no TLS connection to the server"
 
 
+def test_options_of_tls_are_passed_on() -> None:
+    """The authority that a URL names is read, which fails for a file that does not exist."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        error = failure(f"rediss://127.0.0.1:{listener.getsockname()[1]}?ssl_ca_certs=no-such-file.pem")
+    assert "No such file" in error.why
+
+
 def test_tls_to_a_server_without_it_is_explained(cluster_url: str) -> None:
     """Redis itself waits silently for the end of what it takes for a command."""
     error = failure(f"rediss://{cluster_url.partition('://')[2]}?socket_timeout=0.2")
@@ -312,6 +319,9 @@ MALFORMED = {
     "redis://ada:s3cret@localhost?protocol=three": "malformed",
     "redis://ada:s3cret@localhost?decode_responses=false": "decode_responses",
     "redis://ada:s3cret@localhost?retires=3": "retires",
+    "redis://ada:s3cret@localhost?timeout=3": "timeout",
+    "redis://ada:s3cret@localhost?ssl_ca_certs=ca.pem": "ssl_ca_certs",
+    "rediss://ada:s3cret@localhost?ssl_certs=ca.pem": "ssl_certs",
     "redis+cluster://ada:s3cret@localhost,:7000": "another host:port",
 }
 
@@ -364,9 +374,7 @@ def test_questions_to_a_loading_server_are_never_answered_empty(server_root: Pat
     folder = server_root / "loads-again"
     settings = slow_to_load(folder, 200)
     with socket_server(folder, "--enable-debug-command", "yes") as url, connect(url) as connection:
-        command(
-            connection.search, "CONFIG SET", settings[0].strip("-"), settings[1], settings[2].strip("-"), settings[3]
-        )
+        command(connection.search, "CONFIG SET", *(word.removeprefix("--") for word in settings))
         with redis.from_url(url, socket_timeout=0.2) as client, pytest.raises(redis.TimeoutError):
             command(client, "DEBUG RELOAD", "NOSAVE")
         with pytest.raises(ServerUnreachableError, match="still loading"):

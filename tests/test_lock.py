@@ -137,12 +137,36 @@ def test_waiting_gets_the_lock_when_it_is_released(client: KeysClient) -> None:
 
 
 def test_waiting_ends_with_the_timeout(plain: KeysClient) -> None:
-    """A timeout that runs out is a refusal, neither before its time nor much after it."""
+    """A timeout that runs out is a refusal, not before its time, and no pause is longer than what is left."""
+    pauses: list[float] = []
     with take(plain):
         started = time.monotonic()
         with pytest.raises(LockHeldError):
-            take(plain, timeout=0.4)
-        assert 0.4 <= time.monotonic() - started < 2
+            acquire(plain, "shop", operation="apply", identity=BOB, timeout=0.4, sleep=sleeping(pauses))
+        assert time.monotonic() - started >= 0.4
+    assert sum(pauses) <= 0.4
+
+
+def test_waiting_looks_again_when_the_lease_of_a_dead_holder_ends(plain: KeysClient) -> None:
+    """No pause is longer than the lease of the holder, which only a living one prolongs."""
+    pauses: list[float] = []
+    dead = take(plain, lease_seconds=0.3)
+    dead._stop.set()
+    with acquire(plain, "shop", operation="apply", identity=BOB, timeout=20, sleep=sleeping(pauses)) as lease:
+        assert lease.token == dead.token + 1
+    assert pauses
+    assert max(pauses) <= 0.35
+    dead.release()
+
+
+def sleeping(pauses: list[float]) -> Callable[[float], None]:
+    """A sleep that notes its length."""
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds)
+
+    return sleep
 
 
 def test_waiting_can_be_stopped(plain: KeysClient) -> None:
@@ -372,6 +396,19 @@ def test_a_server_away_for_longer_than_the_lease_ends_it(new_server: NewServer) 
         wait_until(lambda: not lease.held)
         with pytest.raises(LockLostError, match="did not confirm"):
             lease.check()
+
+
+def test_an_outage_that_ends_within_the_lease_is_survived(new_server: NewServer) -> None:
+    """After a failed beat the heart beats faster, so that the server is asked again before the lease ends."""
+    server = new_server()
+    with open_keys(server.url) as client, take(client, lease_seconds=6) as lease:
+        began = time.monotonic()
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: time.monotonic() > began + 4.1)
+        start_server(server.folder)
+        wait_until(lambda: time.monotonic() > began + 6.2)
+        assert lease.held
+        lease.check()
 
 
 def reachable(client: KeysClient) -> bool:

@@ -442,6 +442,9 @@ def replicate(primary: Any, replica: Any) -> None:
     primary.config_set("repl-diskless-sync-delay", 0)
     replica.execute_command("CLUSTER", "REPLICATE", name)
     poll(lambda: replica.info("replication")["master_link_status"] == "up")
+    # A takeover before both have heard of each other's part comes to nothing.
+    poll(lambda: "0-16383" in str(replica.execute_command("CLUSTER", "NODES")))
+    poll(lambda: "slave" in str(primary.execute_command("CLUSTER", "NODES")))
 
 
 def poll(true: Callable[[], bool]) -> None:

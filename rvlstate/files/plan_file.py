@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from rvlstate.errors import PlanFileError
+from rvlstate.files.atomic import write_atomically
 from rvlstate.model.codec import adapter, discriminated
 from rvlstate.model.fingerprint import fingerprint
 from rvlstate.plan.operations import AnyOperation
@@ -20,7 +18,15 @@ from rvlstate.views.plan_json import FORMAT_VERSION, plan_data
 
 MADE_AGAIN = "make it again: rvlstate plan --out FILE"
 _OPERATION = discriminated(AnyOperation, "operation")
-_AS_IT_IS = ("project", "created_at", "rvlstate_version", "lineage", "serial", "live_fingerprint", "desired_fingerprint")
+_AS_IT_IS = (
+    "project",
+    "created_at",
+    "rvlstate_version",
+    "lineage",
+    "serial",
+    "live_fingerprint",
+    "desired_fingerprint",
+)
 
 
 def dump_plan(plan: Plan) -> str:
@@ -30,17 +36,12 @@ def dump_plan(plan: Plan) -> str:
 
 
 def save_plan(path: Path, plan: Plan) -> None:
-    """Write a plan file, readable by its owner only; a file that is there is replaced at once, or stays as it is."""
+    """Write a plan file that its owner alone can read; a file that is there is replaced at once, or stays as it is."""
     if path.exists() and not path.is_file():
         raise PlanFileError(
             "this is not a file", where=str(path), next_step="name a file, such as plan.json, after --out."
         )
-    try:
-        _replace(path, dump_plan(plan))
-    except OSError as error:
-        raise PlanFileError(
-            "the plan cannot be written", where=str(path), why=_reason(error), next_step="name another file after --out."
-        ) from error
+    write_atomically(path, dump_plan(plan), mode=0o600)
 
 
 def load_plan(path: Path) -> Plan:
@@ -63,27 +64,14 @@ def load_plan(path: Path) -> Plan:
         ) from error
 
 
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise PlanFileError("there is no such plan file", where=str(path), next_step=_how_made()) from error
     except OSError as error:
-        raise PlanFileError("the plan file cannot be read", where=str(path), why=_reason(error)) from error
+        why = f"The system says: {error.strerror or error}."
+        raise PlanFileError("the plan file cannot be read", where=str(path), why=why) from error
 
 
 def _parse_json(path: Path, raw: bytes) -> Any:
@@ -145,10 +133,6 @@ def _parse_index(data: dict[str, Any]) -> IndexPlan:
 def _parse_step(data: dict[str, Any]) -> Step:
     operation = adapter(_OPERATION).validate_python({"operation": data["operation"], **data["arguments"]})
     return Step(id=data["id"], index=data["index"], operation=operation, needs=tuple(data["needs"]))
-
-
-def _reason(error: OSError) -> str:
-    return f"The system says: {error.strerror or error}."
 
 
 def _first_line(error: Exception) -> str:

@@ -29,8 +29,11 @@ def url_fault(url: str) -> tuple[str, str] | None:
         return "has white space in it", "is there a line end behind it?"
     if scheme in _PATHS:
         return None if rest else _PATHS[scheme]
+    # A cluster may be named by several of its nodes.
+    nodes = rest.rpartition("@")[2].split(",") if scheme.endswith("+cluster") else [rest]
     try:
-        urlsplit(url).port  # noqa: B018 - the property checks itself
+        for node in nodes:
+            urlsplit(f"//{node}").port  # noqa: B018 - the property checks itself
     except ValueError:
         return "has a port that is no number", "percent-encode the special characters of the password."
     return None

@@ -5,7 +5,7 @@
 | phonetic_matcher         | other than the four known     | redis-py drops it silently, the server refuses it      |
 | no_index                 | without sortable              | redis-py raises; the project file can say it           |
 | separator                | other than one character      | FT.CREATE refuses it (measured)                        |
-| weight                   | NaN, infinite                 | FT.CREATE refuses infinity; NaN never equals itself    |
+| weight, epsilon          | NaN, infinite                 | FT.CREATE refuses infinity; NaN never equals itself    |
 | dims, m, ef_*, ...       | below their least value       | FT.CREATE refuses them (measured)                      |
 """
 
@@ -78,7 +78,7 @@ def _fault(name: str, value: Any, attrs: dict[str, Any]) -> tuple[str, str] | No
             return "is empty, which FT.CREATE refuses", hint
         case "separator" if len(value) != 1 or not 0 < ord(value) <= _MAX_ASCII:
             return f"must be one ASCII character, not {value!r}", ""
-        case "weight" if not math.isfinite(value):
+        case "weight" | "epsilon" if not math.isfinite(value):
             return "must be a finite number", ""
     least = LEAST.get(name)
     if least is not None and not value >= least:

@@ -60,11 +60,6 @@ def parse_tree(text: str, file: str, expand: Expand | None = None) -> Mapping:
         raise SpecError(f"this is not YAML: {error}", file=file) from error
 
 
-def plain_value(text: str) -> Any:
-    """What YAML reads an unquoted scalar as. Raises ValueError if it reads it as something that rvlstate does not."""
-    return _resolved(text, None)
-
-
 def _too_big(file: str, size: int) -> SpecError:
     return SpecError(
         f"the file has {size} bytes; the limit is {MAX_BYTES}",

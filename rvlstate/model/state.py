@@ -83,12 +83,13 @@ class State:
         """This state with a record added or replaced.
 
         Intents about its physical index are fulfilled and go; the physical index that served before stays known as
-        ours by an intent, until it is dropped.
+        ours by an intent, until it is dropped. One of the record's own name can only be somebody else's from then on:
+        it would hide the alias.
         """
         others = [other for other in self.records if other.name != record.name]
         before = self.record(record.name)
-        state = self.without_intent(record.physical)
-        if before is not None and before.physical != record.physical:
+        state = self.without_intent(record.physical).without_intent(record.name)
+        if before is not None and before.physical not in (record.physical, record.name):
             retired = Intent(physical=before.physical, name=before.name, definition=before.definition)
             state = state.with_intent(retired)
         return replace(state, records=tuple(sorted([*others, record], key=lambda item: item.name)))

@@ -10,13 +10,14 @@ from rvlstate.model.codec import dump_value
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.fingerprint import fingerprint
 from rvlstate.model.state import Record, State
+from rvlstate.plan.losses import with_lost_names
 from rvlstate.plan.order import refuse_cycles
 from rvlstate.plan.plan import Plan, Server, Step
 from rvlstate.plan.predict import check, predict
-from rvlstate.plan.situation import Situation, World, situate
+from rvlstate.plan.situation import Situation, World, situate_all
 from rvlstate.plan.stale import snapshot
 from rvlstate.plan.steps import ordered_steps
-from rvlstate.plan.work import Work, declared_work, removed_work, with_possible_renames
+from rvlstate.plan.work import Work, abandoned_work, declared_work, removed_work, with_possible_renames
 
 
 def build_plan(
@@ -28,7 +29,7 @@ def build_plan(
     """
     refuse_cycles({wanted.name: wanted.depends_on for wanted in desired.indexes})
     chosen = _chosen(desired, world, targets)
-    situations = {wanted.name: situate(wanted, world) for wanted in desired.indexes}
+    situations = situate_all(desired, world)
     works = [
         declared_work(situations[wanted.name], desired, world) for wanted in desired.indexes if wanted.name in chosen
     ]
@@ -37,8 +38,10 @@ def build_plan(
         for record in world.state.records
         if record.name in chosen and _is_removed(record, desired, situations)
     ]
+    works += [abandoned_work(name, desired, world) for name in _abandoned(desired, world) if not targets]
     works = with_possible_renames(works, desired, world)
     steps = ordered_steps(works)
+    works = with_lost_names(works, steps, world.catalog)
     _self_check(works, steps, desired, world, chosen)
     live = snapshot(world.catalog, _names(desired, world), _prefixes(desired))
     return Plan(
@@ -89,6 +92,21 @@ def _is_removed(record: Record, desired: Desired, situations: dict[str, Situatio
     if desired.index(record.name) is not None:
         return False
     return all(situation.was_named != record.name for situation in situations.values())
+
+
+def _abandoned(desired: Desired, world: World) -> list[str]:
+    """Names that are only intended: neither declared nor recorded, with an index that an interrupted run left."""
+    renamed = {wanted.renamed_from for wanted in desired.indexes}
+    return sorted(
+        {
+            intent.name
+            for intent in world.state.intents
+            if desired.index(intent.name) is None
+            and intent.name not in renamed
+            and world.state.record(intent.name) is None
+            and world.catalog.index(intent.physical) is not None
+        }
+    )
 
 
 def _self_check(

@@ -150,6 +150,17 @@ def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -> tup
             f"{situation.wanted.name}: renamed_from: {situation.was_named} cannot be carried out, since "
             f"{situation.stranger} answers to {situation.wanted.name} already: import or drop that index first"
         )
+    if situation.occupied is not None:
+        name, owner = situation.wanted.name, situation.occupied
+        reasons.append(
+            f"{name}: the physical index {name} serves {owner}, so that {name} cannot lead to another index: declare "
+            f"{name} under another name, or remove {owner} first"
+        )
+    reasons += [
+        f"{situation.wanted.name}.aliases.{alias}: a physical index {alias} exists and would hide the alias: drop it "
+        "first, or give up the alias"
+        for alias in situation.hidden_aliases
+    ]
     return tuple(reasons)
 
 

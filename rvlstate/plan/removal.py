@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rvlstate.model.address import REVISION
 from rvlstate.model.state import Record
 from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex
 from rvlstate.plan.situation import World
@@ -29,15 +30,19 @@ def remove(record: Record, world: World, in_use: frozenset[str], claimed: frozen
 
 
 def clear_abandoned(name: str, world: World) -> tuple[AnyOperation, ...]:
-    """The operations for a name that an interrupted run began to create, and that was given up before it was recorded."""
+    """The operations for a name that an interrupted run began to create and that was given up since."""
     return _clear(world, [intent.physical for intent in world.state.intents if intent.name == name])
 
 
 def _clear(world: World, physicals: Iterable[str]) -> tuple[AnyOperation, ...]:
-    """Drop what interrupted runs left; what answers to a name already is deleted, which needs an agreement."""
+    """Drop what interrupted runs left; what answers to a declared name is deleted, which needs an agreement."""
     atomic = world.server.can("atomic_takeover")
     return tuple(
-        DropIndex(physical=physical, because="deleted" if world.answering(physical) else "left_behind", atomic=atomic)
+        DropIndex(physical=physical, because="deleted" if _answers(physical, world) else "left_behind", atomic=atomic)
         for physical in physicals
         if world.catalog.index(physical) is not None
     )
+
+
+def _answers(physical: str, world: World) -> bool:
+    return bool(world.answering(physical)) or not REVISION.match(physical)

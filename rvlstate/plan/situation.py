@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rvlstate.model.address import physical_name, revision_of
@@ -51,7 +50,8 @@ class Situation:
     physical index that hides the name's alias; `ready` is an idle index of ours that has the wanted definition;
     `leftovers` are others of ours that nothing leads to, and `replaced` those to be given up once all is done;
     `was_named` is the old name of a rename to be done; `stranger` is an index of that name which is in the way of the
-    rename; `occupied` is the declared index whose physical index has this very name.
+    rename; `occupied` is the managed index whose physical index has this very name; `hidden_aliases` are declared
+    further aliases that a physical index of their name hides.
     """
 
     wanted: DesiredIndex
@@ -68,6 +68,7 @@ class Situation:
     was_named: str | None = None
     stranger: str | None = None
     occupied: str | None = None
+    hidden_aliases: tuple[str, ...] = ()
 
     @property
     def name_is_physical(self) -> bool:
@@ -98,7 +99,7 @@ def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None =
         stranger, hijacker, attached = world.catalog.resolve(wanted.name), None, False
         stranger = None if serving is not None and stranger == serving.name else stranger
     idle = _idle_indexes((wanted.name, was_named), record, world, {*others, *_names(serving, hijacker)})
-    ready = _ready(wanted, [index for index in idle if not world.answering(index.name)], world)
+    ready = _ready(wanted, record, idle, world)
     unneeded = [index for index in idle if index is not ready]
     leftovers = tuple(index.name for index in unneeded if _is_loose(index, record, world))
     return Situation(
@@ -116,6 +117,7 @@ def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None =
         was_named=was_named,
         stranger=stranger,
         occupied=others.get(wanted.name) if world.catalog.index(wanted.name) else None,
+        hidden_aliases=tuple(alias for alias in wanted.aliases if world.catalog.index(alias) is not None),
     )
 
 
@@ -189,16 +191,29 @@ def _is_loose(index: LiveIndex, record: Record | None, world: World) -> bool:
     return not world.answering(index.name) and (record is None or index.name != record.physical)
 
 
-def _ready(wanted: DesiredIndex, idle: Iterable[LiveIndex], world: World) -> LiveIndex | None:
+def _ready(wanted: DesiredIndex, record: Record | None, idle: tuple[LiveIndex, ...], world: World) -> LiveIndex | None:
+    """The newest that is as wanted; not one that an alias leads to, since it would be removed if its build failed."""
     goal = canonicalise(wanted.definition)
-    return next((index for index in idle if world.definition(index) == goal), None)
+    return next(
+        (
+            index
+            for index in idle
+            if _is_of(index, wanted, record) and not world.answering(index.name) and world.definition(index) == goal
+        ),
+        None,
+    )
+
+
+def _is_of(index: LiveIndex, wanted: DesiredIndex, record: Record | None) -> bool:
+    """Whether an index was made or recorded for this very name, not only for a name that it had before."""
+    recorded = record is not None and record.physical == index.name
+    return recorded or revision_of(index.name, wanted.name) is not None
 
 
 def next_physical(name: str, world: World) -> str:
-    """The next free revision of a name."""
+    """The next free revision of a name; one that was intended and never made is free."""
     known = [
         *(index.name for index in world.catalog.indexes),
-        *(intent.physical for intent in world.state.intents),
         *(record.physical for record in world.state.records),
     ]
     highest = max((revision_of(physical, name) or 0 for physical in known), default=0)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 
-from rvlstate.plan.operations import AnyOperation, DropAlias, PointAlias
+from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, PointAlias
 from rvlstate.plan.order import Edge, sequence
 from rvlstate.plan.plan import Step
 from rvlstate.plan.work import Work
 
 
 def ordered_steps(works: list[Work]) -> tuple[Step, ...]:
-    """All steps in order: within an index, then what depends on what, then names given up before they are taken."""
+    """All steps in order: within an index, then what depends on what, then names taken before their index goes."""
     rank: dict[str, tuple[int, int]] = {}
     operations: dict[str, tuple[str, AnyOperation]] = {}
     ids: dict[str, list[str]] = {}
@@ -21,7 +21,7 @@ def ordered_steps(works: list[Work]) -> tuple[Step, ...]:
             rank[step] = (place, number)
             operations[step] = (work.plan.name, operation)
             ids.setdefault(work.plan.name, []).append(step)
-    edges = [*_chains(ids), *_dependencies(works, ids), *_name_moves(operations)]
+    edges = [*_chains(ids), *_dependencies(works, ids, operations), *_handovers(operations)]
     needs: dict[str, list[str]] = {}
     for before, after in edges:
         needs.setdefault(after, []).append(before)
@@ -37,8 +37,10 @@ def _chains(ids: dict[str, list[str]]) -> list[Edge]:
     return [pair for steps in ids.values() for pair in itertools.pairwise(steps)]
 
 
-def _dependencies(works: list[Work], ids: dict[str, list[str]]) -> list[Edge]:
-    """What an index depends on comes first; of deleted ones, what depends on others goes first."""
+def _dependencies(
+    works: list[Work], ids: dict[str, list[str]], operations: dict[str, tuple[str, AnyOperation]]
+) -> list[Edge]:
+    """What an index depends on is served first; of deleted ones, what depends on others goes first."""
     edges = []
     deleted = {work.plan.name for work in works if work.plan.action == "delete"}
     for work in works:
@@ -46,18 +48,22 @@ def _dependencies(works: list[Work], ids: dict[str, list[str]]) -> list[Edge]:
             mine, theirs = ids.get(work.plan.name), ids.get(other)
             if mine and theirs:
                 both_go = work.plan.name in deleted and other in deleted
-                edges.append((mine[-1], theirs[0]) if both_go else (theirs[-1], mine[0]))
+                edges.append((mine[-1], theirs[0]) if both_go else (_served_by(theirs, operations), mine[0]))
     return edges
 
 
-def _name_moves(operations: dict[str, tuple[str, AnyOperation]]) -> list[Edge]:
-    """A name must be given up before another index takes it."""
-    edges = []
-    for release, (owner, operation) in operations.items():
-        if isinstance(operation, DropAlias):
-            edges += [
-                (release, claim)
-                for claim, (other, taken) in operations.items()
-                if other != owner and isinstance(taken, PointAlias) and taken.name == operation.name
-            ]
-    return edges
+def _served_by(ids: list[str], operations: dict[str, tuple[str, AnyOperation]]) -> str:
+    """The step after which an index is served; clearing up after that need not be waited for."""
+    serving = [step for step in ids if not isinstance(operations[step][1], DropAlias | DropIndex | ForgetIndex)]
+    return serving[-1] if serving else ids[-1]
+
+
+def _handovers(operations: dict[str, tuple[str, AnyOperation]]) -> list[Edge]:
+    """A name that leads to an index which goes is pointed elsewhere before, so that it never stops answering."""
+    return [
+        (claim, release)
+        for release, (owner, drop) in operations.items()
+        if isinstance(drop, DropIndex) and drop.because in ("replaced", "deleted")
+        for claim, (other, taken) in operations.items()
+        if other != owner and isinstance(taken, PointAlias) and taken.before == drop.physical
+    ]

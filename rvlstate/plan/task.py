@@ -37,6 +37,7 @@ class Task:
 
     @property
     def new_physical(self) -> str:
-        """What a new index is called; one that an alias of the name would hide cannot have the plain name."""
-        plain = self.plain_names and self.situation.serving is None and self.situation.alias_target is None
-        return self.name if plain else self.situation.next_physical
+        """What the new index is called; the plain name only for one that is built anew and that nothing would hide."""
+        situation = self.situation
+        anew = situation.serving is None and situation.alias_target is None and situation.ready is None
+        return self.name if self.plain_names and anew else situation.next_physical

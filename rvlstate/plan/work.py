@@ -12,12 +12,14 @@ from rvlstate.plan import judge
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.impact import Costs, estimate_build, estimate_scan, memory_hazard, memory_refusal, slow_hazard
 from rvlstate.plan.needs import unmet_needs
-from rvlstate.plan.operations import AnyOperation
+from rvlstate.plan.operations import AnyOperation, DropIndex
 from rvlstate.plan.payload import bytes_written, payload_hazards
 from rvlstate.plan.plan import Action, Impact, IndexPlan
-from rvlstate.plan.recipes import Task, carry_out, remove
+from rvlstate.plan.recipes import carry_out
 from rvlstate.plan.remedies import Classification
+from rvlstate.plan.removal import clear_abandoned, remove
 from rvlstate.plan.situation import Situation, World
+from rvlstate.plan.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         classification=judge.classify(judged),
         world=world,
         costs=costs,
-        declared=frozenset(item.name for item in desired.indexes),
+        reserved=_reserved(wanted, desired),
         plain_names=desired.policy.naming == "plain",
     )
     impact = replace(_impact(task), documents_written=0, bytes_written=bytes_written(judged, situation))
@@ -71,7 +73,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         action=_action(task, operations),
         classification="refused" if refused else _class(task, operations),
         physical_before=situation.serving.name if situation.serving else None,
-        physical_after=_physical_after(task, desired),
+        physical_after=_physical_after(task),
         changes=judge.changes_of(judged),
         drift=judge.drift_of(situation, world),
         unverifiable=comparison.unverifiable,
@@ -84,6 +86,12 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         fields=len(wanted.definition.fields),
     )
     return Work(plan=plan, operations=operations, depends_on=wanted.depends_on)
+
+
+def _reserved(wanted: DesiredIndex, desired: Desired) -> frozenset[str]:
+    """The names and further aliases of other declared indexes."""
+    others = [other for other in desired.indexes if other.name != wanted.name]
+    return frozenset(name for other in others for name in (other.name, *other.aliases))
 
 
 def _builds(task: Task) -> bool:
@@ -138,18 +146,17 @@ def _class(task: Task, operations: tuple[AnyOperation, ...]) -> Classification |
     return task.classification
 
 
-def _physical_after(task: Task, desired: Desired) -> str | None:
-    situation = task.situation
-    if situation.serving is None:
-        return situation.wanted.name if desired.policy.naming == "plain" else situation.next_physical
-    return situation.next_physical if task.classification == "shadow" else situation.serving.name
+def _physical_after(task: Task) -> str | None:
+    serving = task.situation.serving
+    return task.new_physical if serving is None or task.classification == "shadow" else serving.name
 
 
 def removed_work(record: Record, desired: Desired, world: World, situations: dict[str, Situation]) -> Work:
     """What is to be done about a record that no schema declares any more."""
     in_use = frozenset(situation.serving.name for situation in situations.values() if situation.serving)
-    protected = record.name in desired.protected
-    operations = () if protected else remove(record, world, in_use)
+    claimed = frozenset(alias for wanted in desired.indexes for alias in wanted.aliases)
+    protected = desired.protects(record.name)
+    operations = () if protected else remove(record, world, in_use, claimed)
     refusal = f"{record.name}: prevent_destroy protects it, and no schema declares it: restore the schema file"
     live = world.catalog.index(record.physical)
     plan = IndexPlan(
@@ -164,6 +171,21 @@ def removed_work(record: Record, desired: Desired, world: World, situations: dic
         fields=len(record.definition.fields),
     )
     return Work(plan=plan, operations=operations, depends_on=record.depends_on)
+
+
+def abandoned_work(name: str, desired: Desired, world: World) -> Work:
+    """What is to be done about a name that an interrupted run began to create, and that nothing declares any more."""
+    protected = desired.protects(name)
+    operations = () if protected else clear_abandoned(name, world)
+    plan = IndexPlan(
+        name=name,
+        action="delete" if operations else "no-op",
+        classification="in_place" if operations else None,
+        physical_before=next((item.physical for item in operations if isinstance(item, DropIndex)), None),
+        physical_after=None,
+        hazards=tuple(sorted({hazard for operation in operations for hazard in operation.hazards})),
+    )
+    return Work(plan=plan, operations=operations)
 
 
 def with_possible_renames(works: list[Work], desired: Desired, world: World) -> list[Work]:

@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from redis.connection import URL_QUERY_ARGUMENT_PARSERS, parse_url
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS, SSLConnection, parse_url
 
 from rvlstate.errors import ServerUnreachableError
 from rvlstate.model.secret import redact_url
@@ -23,10 +24,11 @@ SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "embedd
 CLUSTER_SUFFIX = "+cluster"
 EMBEDDED = "embedded"
 DEFAULT_PORT = 6379
-OURS = frozenset({"decode_responses", "legacy_responses", "retry_on_timeout", "retry_on_error"})
-"""Options of redis-py that a URL may not set, since rvlstate relies on its own."""
+OURS = frozenset({"decode_responses", "legacy_responses", "retry_on_timeout", "retry_on_error", "timeout"})
+"""Options of redis-py that a URL may not set: rvlstate relies on its own, or its pool has none."""
 
-OTHER_OPTIONS = frozenset({"username", "password", "client_name"})
+OPTIONS = (URL_QUERY_ARGUMENT_PARSERS.keys() | {"username", "password", "client_name"}) - OURS
+TLS_OPTIONS = frozenset(name for name in signature(SSLConnection.__init__).parameters if name.startswith("ssl_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +90,10 @@ def _refuse_options(url: str, plain: str) -> None:
     if options.get("db"):
         raise _unreadable(url, f"It names database {options['db']}, but indexes exist in database 0 only.")
     given = {part.partition("=")[0] for part in urlsplit(plain).query.split("&") if part}
-    unknown = sorted(name for name in given if name in OURS or not _is_option(name))
+    known = OPTIONS | TLS_OPTIONS if plain.startswith("rediss://") else OPTIONS - TLS_OPTIONS
+    unknown = sorted(given - known)
     if unknown:
         raise _unreadable(url, f"These options of it cannot be used here: {', '.join(unknown)}")
-
-
-def _is_option(name: str) -> bool:
-    return name in URL_QUERY_ARGUMENT_PARSERS or name in OTHER_OPTIONS or name.startswith("ssl_")
 
 
 def _parsed(url: str, plain: str) -> dict[str, Any]:

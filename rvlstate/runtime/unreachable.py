@@ -74,7 +74,7 @@ _EXPLANATIONS: tuple[tuple[Callable[[Exception], bool], str, str], ...] = (
     (
         lambda error: isinstance(error, NoAnswerError),
         "the server did not answer in time",
-        "check that it is not blocked (SLOWLOG GET) and speaks TLS for rediss://; ?socket_timeout=SECONDS waits longer.",
+        "check that it is not blocked (SLOWLOG GET), and speaks TLS for rediss://; ?socket_timeout=60 waits longer.",
     ),
     (
         lambda _: True,

@@ -10,6 +10,9 @@ from rvlstate.plan.plan import IndexPlan
 from rvlstate.views.change_lines import ChangeLine, change_lines, created_lines
 from rvlstate.views.index_block import HEADS
 
+BLOCKS_SHOWN = 20
+"""Of more changed indexes than this, those that change alike are told together."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:

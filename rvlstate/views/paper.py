@@ -114,8 +114,7 @@ def _column_widths(rows: Iterable[Sequence[Cell]], widest: int) -> list[int]:
     """The width of each column but the last, 0 for an empty one."""
     columns = zip(*(row[:-1] for row in rows), strict=True)
     return [
-        max((width for cell in column if (width := cell_len(cell.text)) <= widest), default=0)
-        for column in columns
+        max((width for cell in column if (width := cell_len(cell.text)) <= widest), default=0) for column in columns
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rvlstate.plan.plan import Plan, Step
-from rvlstate.views.alike import Group, alike
+from rvlstate.views.alike import BLOCKS_SHOWN, Group, alike
 from rvlstate.views.change_lines import created_definitions
 from rvlstate.views.index_block import write_change_lines, write_index
 from rvlstate.views.paper import Cell, Paper
@@ -14,9 +14,6 @@ from rvlstate.views.quantities import count
 from rvlstate.views.untrusted import printable
 
 NO_CHANGES = "No changes. Live matches the declared set."
-BLOCKS_SHOWN = 20
-"""Of more changed indexes than this, those that change alike are told together."""
-
 STEPS_SHOWN = 60
 """Of more steps than this, only the first are listed."""
 
@@ -32,7 +29,7 @@ class Detail:
     everything: bool = False
 
 
-def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()) -> None:  # noqa: B008 - frozen
+def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()) -> None:
     """The whole plan."""
     paper.line(Cell(text=f"Project {printable(plan.project)} {server_words(plan, offer)}", style="dim"))
     for warning in plan.warnings:
@@ -46,7 +43,7 @@ def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()
         paper.blank()
     paper.line(totals(plan))
     for words in next_words(plan, offer):
-        paper.line(Cell(text=printable(words.label), style=words.style), printable(words.text))
+        paper.line(Cell(text=words.label, style=words.style), printable(words.text), printable(words.command))
 
 
 def _write_indexes(paper: Paper, plan: Plan, detail: Detail) -> None:

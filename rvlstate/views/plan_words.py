@@ -39,10 +39,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """A label with what it says."""
+    """A label with what it says, and the command to run."""
 
     label: str
-    text: str
+    text: str = ""
+    command: str = ""
     style: str = ""
 
 
@@ -53,7 +54,9 @@ def totals(plan: Plan) -> str:
     held_back = sum(is_held_back(index) for index in plan.indexes)
     parts += [f"{number(held_back)} held back"] if held_back else []
     unchanged = f"{count(counts['no-op'], 'index', 'indexes')} unchanged"
-    return "; ".join(part for part in (", ".join(parts), unchanged if counts["no-op"] or not parts else "") if part) + "."
+    return (
+        "; ".join(part for part in (", ".join(parts), unchanged if counts["no-op"] or not parts else "") if part) + "."
+    )
 
 
 def is_held_back(index: IndexPlan) -> bool:
@@ -64,7 +67,9 @@ def is_held_back(index: IndexPlan) -> bool:
 def _classes(plan: Plan, action: Action) -> str:
     if action != "update":
         return ""
-    found = Counter(index.classification for index in plan.indexes if index.action == action and not is_held_back(index))
+    found = Counter(
+        index.classification for index in plan.indexes if index.action == action and not is_held_back(index)
+    )
     words = [f"{number(found[key])} {word}" for key, word in CLASS_WORDS.items() if found[key]]  # type: ignore[index]
     return f" ({', '.join(words)})" if words else ""
 
@@ -76,16 +81,17 @@ def not_allowed(plan: Plan, allowed: tuple[str, ...]) -> tuple[str, ...]:
 
 def next_words(plan: Plan, offer: Offer) -> tuple[Words, ...]:
     """What is not managed, what is held back, what is not allowed yet, and the command to run."""
-    return tuple(words for words in (_unmanaged(plan, offer), *_held_back(plan), *_next(plan, offer)) if words)
+    unmanaged = [unmanaged_words(plan.unmanaged, offer)] if plan.unmanaged else []
+    return (*unmanaged, *_held_back(plan), *_next(plan, offer))
 
 
-def _unmanaged(plan: Plan, offer: Offer) -> Words | None:
-    if not plan.unmanaged:
-        return None
-    names = plan.unmanaged
+def unmanaged_words(names: tuple[str, ...], offer: Offer) -> Words:
+    """Indexes of others, and how to take them in."""
     shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if names[NAMES_SHOWN:] else "")
     command = offer.command("import", *(names if len(names) <= NAMES_SHOWN else ("--all",)))
-    return Words(label="Not managed: ", text=f"{shown}; take {'them' if names[1:] else 'it'} in with: {command}")
+    return Words(
+        label="Not managed: ", text=f"{shown}; take {'them' if names[1:] else 'it'} in with: ", command=command
+    )
 
 
 def _held_back(plan: Plan) -> list[Words]:
@@ -109,7 +115,7 @@ def _next(plan: Plan, offer: Offer) -> list[Words]:
     flags = [word for code in missing for word in ("--allow", code)]
     label = "Allowed by applying the file: " if offer.plan_file else "Not allowed yet: "
     words = (offer.plan_file,) if offer.plan_file else (*targets, *flags)
-    run = Words(label="Run: ", text=offer.command("apply", *words), style="bold")
+    run = Words(label="Run: ", command=offer.command("apply", *words), style="bold")
     return [Words(label=label, text=", ".join(missing), style="bold yellow"), run] if missing else [run]
 
 
@@ -121,7 +127,7 @@ def _rest(plan: Plan, offer: Offer, held_back: set[str]) -> list[Words]:
     codes = sorted({hazard.code for index in rest for hazard in index.hazards} - set(offer.allowed))
     words = [word for index in rest for word in ("--target", index.name)]
     words += [word for code in codes for word in ("--allow", code)]
-    return [Words(label="The rest alone: ", text=offer.command("apply", *words), style="bold")]
+    return [Words(label="The rest alone: ", command=offer.command("apply", *words), style="bold")]
 
 
 def worth_telling(index: IndexPlan) -> bool:

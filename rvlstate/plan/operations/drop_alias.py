@@ -49,8 +49,9 @@ class DropAlias(Defaults):
         return ("FT._LIST", "FT.INFO", "FT.ALIASDEL")
 
     def effect(self, catalog: Catalog) -> Catalog:
-        """The alias is gone."""
-        return catalog.without_alias(self.name)
+        """The alias is gone, unless it leads elsewhere by then."""
+        points_here = dict(catalog.aliases).get(self.name) == self.physical
+        return catalog.without_alias(self.name) if points_here else catalog
 
     def record(self, state: State) -> State:
         """A renamed name is not ours any more; a deleted one stays recorded until its index goes."""

@@ -85,7 +85,7 @@ class TakeName(Defaults):
 
     def record(self, state: State) -> State:
         """The name is served by the new index."""
-        return state.served(self.serves).without_intent(self.name)
+        return state.served(self.serves)
 
     def flow(self) -> Flow:
         """Do what is missing of drop and alias; the physical index is looked up right before it is dropped."""

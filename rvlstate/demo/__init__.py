@@ -1,0 +1,64 @@
+"""The demo: the whole story on an embedded server with real data, as `rvlstate demo` tells it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rvlstate.demo.story import Outcome
+
+
+def run_demo(folder: Path | None = None, output: Literal["text", "json"] = "text", *, keep: bool = False) -> int:
+    """Play the demo in a new folder and sum it up; 0 if all came out as it must, otherwise 1.
+
+    With "json" the standard output is one line of JSON, and the story goes to standard error.
+    Raises UsageError when the table is not installed or the folder is in use, EmbeddedServerError.
+    """
+    from rvlstate.demo.airports import require_table
+
+    require_table()
+    from rvlstate.demo.stage import staged
+    from rvlstate.demo.story import play
+
+    story = sys.stdout if output == "text" else sys.stderr
+    with staged(folder, story, keep=keep) as stage:
+        outcome = play(stage)
+    sys.stdout.write(f"{_as_json(outcome) if output == 'json' else _as_text(outcome)}\n")
+    return 1 if outcome.broken() else 0
+
+
+def _as_json(outcome: Outcome) -> str:
+    count = outcome.count
+    return json.dumps(
+        {
+            "documents": outcome.documents,
+            "queries": count.queries,
+            "query_errors": count.failed,
+            "empty_answers": count.empty,
+            "applied": outcome.applied,
+            "final_plan_empty": outcome.final_plan_empty,
+            "drift_found": outcome.drift_found,
+            "drift_undone": outcome.drift_undone,
+            "seconds": outcome.seconds,
+            "broken": list(outcome.broken()),
+            "failure": outcome.failure,
+            "errors": dict(count.errors),
+        }
+    )
+
+
+def _as_text(outcome: Outcome) -> str:
+    count, broken = outcome.count, outcome.broken()
+    lines = [
+        "\n== Summary",
+        f"{outcome.documents:,} documents in two indexes; both were changed, one of them twice.",
+        f"{count.queries:,} queries meanwhile: {count.failed:,} failed, {count.empty:,} got an empty answer.",
+        f"Seconds taken: {', '.join(f'{name} {seconds}' for name, seconds in outcome.seconds.items())}.",
+        *(f"Failed query, {times} times: {error}" for error, times in count.errors.most_common(5)),
+        *([outcome.failure] if outcome.failure else []),
+        *(f"Not so: {what}." for what in broken),
+    ]
+    return "\n".join(lines) if broken else "\n".join([*lines, "Everything came out as it must."])

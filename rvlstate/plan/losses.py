@@ -1,0 +1,51 @@
+"""Losses: names that answer now and will not once all is done, told as hazards of the index that they are lost with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rvlstate.model.address import REVISION
+from rvlstate.model.catalog import Catalog
+from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.operations import AnyOperation, DropIndex, TakeName
+from rvlstate.plan.plan import Step
+from rvlstate.plan.work import Work
+
+
+def with_lost_names(works: list[Work], steps: tuple[Step, ...], catalog: Catalog) -> list[Work]:
+    """The works, with a hazard for each name that goes with an index though no step is about that name."""
+    lost: dict[str, set[Hazard]] = {}
+    ends = _after(steps, catalog)
+    for step in steps:
+        for name, physical in _going(step.operation, catalog):
+            if ends.resolve(name) is None:
+                message = f"{name} stops answering: it goes with {physical}, to which it leads."
+                lost.setdefault(step.index, set()).add(Hazard(code="DELETES_INDEX", message=message))
+        catalog = step.operation.effect(catalog)
+    return [_warned(work, lost.get(work.plan.name, set())) for work in works]
+
+
+def _after(steps: tuple[Step, ...], catalog: Catalog) -> Catalog:
+    for step in steps:
+        catalog = step.operation.effect(catalog)
+    return catalog
+
+
+def _going(operation: AnyOperation, catalog: Catalog) -> list[tuple[str, str]]:
+    """The names that lead to an index when it is dropped; a physical name of our own making is nobody's business."""
+    if isinstance(operation, TakeName):
+        physical = operation.name
+    elif isinstance(operation, DropIndex):
+        physical = operation.physical
+    else:
+        return []
+    names = [alias for alias, target in catalog.aliases if target == physical]
+    if isinstance(operation, DropIndex) and not operation.hazards and not REVISION.match(physical):
+        names.append(physical)
+    return [(name, physical) for name in names]
+
+
+def _warned(work: Work, hazards: set[Hazard]) -> Work:
+    if not hazards:
+        return work
+    return replace(work, plan=replace(work.plan, hazards=tuple(sorted({*work.plan.hazards, *hazards}))))

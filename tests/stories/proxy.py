@@ -1,0 +1,188 @@
+"""A socket between rvlstate and a server that sees every command, and can end the sender at any of them.
+
+Commands go through one at a time, each with its reply, over all connections together: what comes before what is
+known, and a test may look at the server between any two.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import hiredis
+
+from rvlstate.plan.operations.drop_index import DROP_INDEX
+from rvlstate.plan.operations.take_name import TAKE_NAME
+from rvlstate.runtime.scripts import source
+
+Command = tuple[bytes, ...]
+When = Literal["before", "after"]
+
+NOTHING = object()
+CHUNK = 1 << 16
+SCRIPTS = ("acquire", "renew", "release", "save", "run_start", "run_step", "run_finish", "unlock")
+JOURNAL = frozenset({"renew", "run_start", "run_step", "run_finish"})
+"""Scripts whose effect no later run reads to decide anything."""
+
+WRITES = frozenset(
+    {"FT.CREATE", "FT.ALTER", "FT.DROPINDEX", "FT.ALIASADD", "FT.ALIASUPDATE", "FT.ALIASDEL", "FT.SYNUPDATE", "EVAL"}
+)
+
+
+def label(command: Command) -> str:
+    """The command's name with its first argument; of a script the name of the script."""
+    name = command[0].decode().upper()
+    if name != "EVAL":
+        return " ".join([name, *(word.decode("latin-1") for word in command[1:2])])
+    texts = {source(script): script for script in SCRIPTS} | {DROP_INDEX: "DROP_INDEX", TAKE_NAME: "TAKE_NAME"}
+    return f"EVAL {texts.get(command[1].decode(), '?')}"
+
+
+def is_write(command: Command) -> bool:
+    """Whether the command changes something on the server."""
+    name = command[0].decode().upper()
+    assert name in WRITES or not name.startswith(("SET", "HSET", "DEL", "XADD", "FLUSH")), label(command)
+    return name in WRITES
+
+
+def is_journal(command: Command) -> bool:
+    """Whether the command only tells others how far the run is."""
+    return label(command).removeprefix("EVAL ") in JOURNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """Where to end the sender: right before command `number` (from 1) goes on, or when its reply has come."""
+
+    number: int
+    when: When
+    kill: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Proxy:
+    """A listening unix socket; `seen` are the commands that reached the server, `watch` is called after each."""
+
+    path: Path
+    upstream: str
+    seen: list[Command] = field(default_factory=list)
+    trap: Trap | None = None
+    watch: Callable[[Command], None] | None = None
+    problems: list[BaseException] = field(default_factory=list)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _sprung: bool = False
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        return f"unix://{self.path}"
+
+    def rearm(self, trap: Trap | None = None, watch: Callable[[Command], None] | None = None) -> None:
+        """Forget what was seen; set the trap and the watcher for what comes next."""
+        with self._turn:
+            self.seen, self.trap, self.watch, self._sprung = [], trap, watch, False
+
+    @property
+    def sprung(self) -> bool:
+        """Whether the trap ended somebody."""
+        return self._sprung
+
+    def labels(self) -> list[str]:
+        """What reached the server, in words."""
+        return [label(command) for command in self.seen]
+
+    def serve(self, client: socket.socket) -> None:
+        """Pass commands of one connection on until it ends."""
+        requests, replies = hiredis.Reader(notEnoughData=NOTHING), hiredis.Reader(notEnoughData=NOTHING)
+        with client, self._connect() as server, suppress(ConnectionError, BrokenPipeError):
+            while data := client.recv(CHUNK):
+                requests.feed(data)
+                while (request := requests.gets()) is not NOTHING:
+                    if not self._pass_on(tuple(request), client, server, replies):
+                        return
+
+    def _pass_on(self, command: Command, client: socket.socket, server: socket.socket, replies: Any) -> bool:
+        """Whether the sender is still alive after one command."""
+        with self._turn:
+            if self._sprung or self._springs("before", command):
+                return False
+            server.sendall(hiredis.pack_command(command))
+            reply = self._reply(server, replies)
+            self.seen.append(command)
+            if self._springs("after", command):
+                return False
+            if self.watch is not None:
+                try:
+                    self.watch(command)
+                except BaseException as problem:  # noqa: BLE001  # a thread has nobody to raise it to: the test asks
+                    self.problems.append(problem)
+            client.sendall(reply)
+            return True
+
+    def _springs(self, when: When, command: Command) -> bool:
+        number = len(self.seen) + (when == "before")
+        if self.trap is None or (self.trap.number, self.trap.when) != (number, when):
+            return False
+        self._sprung = True
+        self.trap.kill()
+        return True
+
+    @staticmethod
+    def _reply(server: socket.socket, replies: Any) -> bytes:
+        """The bytes of one whole reply."""
+        raw = b""
+        while replies.gets() is NOTHING:
+            data = server.recv(CHUNK)
+            if not data:
+                raise ConnectionError
+            raw += data
+            replies.feed(data)
+        return raw
+
+    def _connect(self) -> socket.socket:
+        address = urlsplit(self.upstream)
+        if address.scheme == "unix":
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(address.path)
+            return server
+        assert address.hostname is not None
+        assert address.port is not None
+        return socket.create_connection((address.hostname, address.port))
+
+
+@contextmanager
+def proxied(folder: Path, upstream: str) -> Iterator[Proxy]:
+    """A proxy in front of `upstream`; its threads end with the connections of the clients."""
+    proxy = Proxy(folder / "p.sock", upstream)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(proxy.path))
+        listener.listen(64)
+        accepting = threading.Thread(target=_accept, args=(listener, proxy), daemon=True)
+        accepting.start()
+        try:
+            yield proxy
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            proxy.path.unlink()
+    if proxy.problems:
+        raise proxy.problems[0]
+
+
+def _accept(listener: socket.socket, proxy: Proxy) -> None:
+    threads = []
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            break
+        threads.append(threading.Thread(target=proxy.serve, args=(client,), daemon=True))
+        threads[-1].start()
+    for thread in threads:
+        thread.join(timeout=10)
