@@ -148,7 +148,8 @@ def has_command(name: str) -> Callable[[redis.Redis], bool]:
     """A check for a command."""
 
     def check(client: redis.Redis) -> bool:
-        return name.lower() in {known.lower() for known in client.command_list()}
+        known = {item.decode() if isinstance(item, bytes) else str(item) for item in client.command_list()}
+        return name.lower() in {item.lower() for item in known}
 
     return check
 

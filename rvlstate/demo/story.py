@@ -151,7 +151,7 @@ def _described(client: Any, name: str) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _client(stage: Stage) -> Iterator[Any]:
-    with closing(redis.from_url(stage.url, decode_responses=True)) as client:
+    with closing(redis.from_url(stage.url, protocol=3, decode_responses=True)) as client:
         yield client
 
 

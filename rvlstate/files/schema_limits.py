@@ -19,7 +19,7 @@ from redisvl.schema import IndexSchema
 from rvlstate.errors import SpecError
 from rvlstate.files.schema_keys import schema_fields
 from rvlstate.files.suggest import unknown_name
-from rvlstate.files.tree import Mapping, Path, data_of, place_of, spec_error
+from rvlstate.files.tree import Mapping, Place, Scalar, spec_error
 
 PHONETIC_MATCHERS: Final = ("dm:en", "dm:es", "dm:fr", "dm:pt")
 """The phonetic matchers of RediSearch: double metaphone for English, Spanish, French and Portuguese."""
@@ -40,37 +40,37 @@ _MAX_ASCII = 0x7F
 
 def check_limits(schema: IndexSchema, tree: Mapping) -> None:
     """Raise SpecError at the first attribute that redisvl accepts and FT.CREATE would never get or take."""
-    for path, node in schema_fields(tree):
-        if "attrs" in node.entries:
-            field = schema.fields[str(data_of(node)["name"])]
-            _check_field(schema, field, tree, path)
+    for _, node in schema_fields(tree):
+        written = node.get("attrs")
+        name = node.get("name")
+        if isinstance(written, Mapping) and isinstance(name, Scalar):
+            _check_field(schema.index.name, schema.fields[name.value], written)
 
 
-def _check_field(schema: IndexSchema, field: Any, tree: Mapping, path: Path) -> None:
-    attrs = field.attrs.model_dump(exclude_unset=True)
-    for name, value in attrs.items():
-        fault = _fault(name, value, attrs)
+def _check_field(index: str, field: Any, written: Mapping) -> None:
+    for name, entry in written.entries.items():
+        value = getattr(field.attrs, name)
+        fault = _fault(name, value, field.attrs)
         if fault:
-            what, next_step = fault
-            place = place_of(tree, (*path, "attrs", name))
-            hint = next_step.format(index=schema.index.name, field=field.name)
-            raise _error(place, f'{name} of field "{field.name}" {what}', name, value, hint)
+            what, hint = fault
+            next_step = hint.format(index=index, field=field.name)
+            raise _error(entry.place, f'{name} of field "{field.name}" {what}', name, value, next_step)
 
 
-def _error(place: Any, what: str, name: str, value: Any, next_step: str) -> SpecError:
+def _error(place: Place, what: str, name: str, value: Any, next_step: str) -> SpecError:
     if name == "phonetic_matcher":
         return unknown_name(place, what, value, PHONETIC_MATCHERS, key=name)
     return spec_error(place, what, key=name, next_step=next_step)
 
 
-def _fault(name: str, value: Any, attrs: dict[str, Any]) -> tuple[str, str] | None:
+def _fault(name: str, value: Any, attrs: Any) -> tuple[str, str] | None:
     """What is wrong with an attribute, and what to do next; None if nothing is."""
     if value is None:
         return None
     match name:
         case "phonetic_matcher" if value not in PHONETIC_MATCHERS:
             return f'is "{value}", which the server does not know', ""
-        case "no_index" if value and not attrs.get("sortable"):
+        case "no_index" if value and not attrs.sortable:
             hint = "write it in rvlstate.yaml instead: indexes.{index}.fields.{field}.no_index: true."
             return "needs sortable, or redis-py refuses it", hint
         case "separator" if value == "":

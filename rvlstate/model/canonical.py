@@ -1,4 +1,4 @@
-"""Canonical forms: two definitions mean the same to the server exactly when their canonical forms are equal.
+r"""Canonical forms: two definitions mean the same to the server exactly when their canonical forms are equal.
 
 | written                                   | means the same as             | source                        |
 |-------------------------------------------|-------------------------------|-------------------------------|
@@ -10,6 +10,8 @@
 | more than 32 TEXT fields                  | MAXTEXTFIELDS                 | FT.INFO, measured             |
 | LANGUAGE english                          | no LANGUAGE                   | FT.INFO, measured             |
 | STOPWORDS B a                             | STOPWORDS a b                 | FT.INFO, measured             |
+| FILTER with a line break                  | with \n in its place           | FT.INFO, measured             |
+| SVS-VAMANA compressed, no TRAINING_THRESHOLD, LeanVec no REDUCE | 10240, dims / 2 | server doc            |
 
 PREFIX "*" is no wild card: it matches keys that begin with a star (measured), so it stays as it is.
 """
@@ -37,6 +39,10 @@ MAX_TEXT_FIELDS = 32
 """Text fields that an index without MAXTEXTFIELDS can hold (FT.ALTER refuses the 33rd, measured)."""
 
 
+TRAINING_THRESHOLD = 10240
+"""Vectors before SVS-VAMANA trains its compression, if none is declared (server doc; FT.INFO shows it then)."""
+
+
 def canonicalise(definition: IndexDefinition) -> IndexDefinition:
     """The canonical form of a definition; idempotent."""
     text_fields = sum(isinstance(field, TextField) for field in definition.fields)
@@ -45,6 +51,7 @@ def canonicalise(definition: IndexDefinition) -> IndexDefinition:
     return replace(
         definition,
         prefixes=tuple(sorted(set(definition.prefixes))) or ("",),
+        filter=None if definition.filter is None else definition.filter.replace("\n", "\\n"),
         language=None if language == "english" else language,
         stopwords=None if stopwords is None else tuple(sorted({word.lower() for word in stopwords})),
         score=float(definition.score),
@@ -57,13 +64,24 @@ def canonicalise(definition: IndexDefinition) -> IndexDefinition:
 
 
 def _canonical_field(field: Field, storage: str) -> Field:
-    if isinstance(field, VectorField | GeoShapeField):
-        return field
+    if isinstance(field, VectorField):
+        return _canonical_vector(field)
     always_unf = storage == "json" or isinstance(field, NumericField)
     unf = field.sortable and (field.unf or always_unf)
     if isinstance(field, TextField):
         return replace(field, unf=unf, weight=float(field.weight))
     return replace(field, unf=unf)
+
+
+def _canonical_vector(field: VectorField) -> Field:
+    search = field.search
+    if not isinstance(search, SvsVamana) or search.compression in (None, UNREVEALED):
+        return field
+    reduce = search.reduce
+    if reduce is None and str(search.compression).startswith("LeanVec"):
+        reduce = field.dims // 2
+    threshold = TRAINING_THRESHOLD if search.training_threshold is None else search.training_threshold
+    return replace(field, search=replace(search, reduce=reduce, training_threshold=threshold))
 
 
 def mask(definition: IndexDefinition) -> IndexDefinition:

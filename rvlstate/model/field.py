@@ -86,6 +86,9 @@ class GeoShapeField:
     type: Literal["geoshape"] = "geoshape"
     coord_system: Literal["spherical", "flat"] = "spherical"
     index_missing: bool = False
+    sortable: bool = False
+    unf: bool = False
+    no_index: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

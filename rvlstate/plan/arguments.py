@@ -70,7 +70,7 @@ def field_arguments(field: Field, storage: str) -> list[str]:
         case GeoField():
             return [*parts, "GEO", *_modifiers(field)]
         case GeoShapeField():
-            return [*parts, "GEOSHAPE", field.coord_system.upper(), *_flag("INDEXMISSING", field.index_missing)]
+            return [*parts, "GEOSHAPE", field.coord_system.upper(), *_modifiers(field)]
         case VectorField():
             return [*parts, "VECTOR", *_vector(field), *_flag("INDEXMISSING", field.index_missing)]
 
@@ -98,7 +98,7 @@ def _tag(field: TagField) -> list[str]:
     ]
 
 
-def _modifiers(field: TextField | TagField | NumericField | GeoField) -> list[str]:
+def _modifiers(field: TextField | TagField | NumericField | GeoField | GeoShapeField) -> list[str]:
     return [
         *_flag("INDEXMISSING", field.index_missing),
         *_flag("SORTABLE", field.sortable),

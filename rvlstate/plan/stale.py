@@ -7,6 +7,7 @@ from typing import Any
 
 from rvlstate.diff.compare import compare
 from rvlstate.diff.facts import Fact, FieldAdded, FieldRemoved
+from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import Catalog, LiveIndex
 from rvlstate.model.codec import dump_value, parse_definition
 from rvlstate.model.definition import IndexDefinition
@@ -23,7 +24,7 @@ def snapshot(catalog: Catalog, names: Iterable[str], prefixes: tuple[str, ...]) 
     wanted |= set(aliases.values())
     kept = [index for index in catalog.indexes if index.name in wanted or _overlaps(index, prefixes)]
     return {
-        "indexes": {index.name: dump_value(index.definition) for index in kept},
+        "indexes": {index.name: dump_value(canonicalise(index.definition)) for index in kept},
         "synonyms": {index.name: [[t, list(g)] for t, g in index.synonyms] for index in kept if index.synonyms},
         "aliases": aliases,
     }

@@ -198,7 +198,7 @@ def _geoshape(shown: Shown, name: str, identifier: str) -> GeoShapeField:
         name=name,
         identifier=identifier,
         coord_system="flat" if flat else "spherical",
-        index_missing=shown.flag("INDEXMISSING"),
+        **_modifiers(shown),
     )
 
 

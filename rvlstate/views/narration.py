@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(slots=True, kw_only=True)
 class Narrator:
-    """Knows the steps that began; `commands` (step -> commands) and retries are told where it is asked to be `wordy`."""
+    """Knows the steps that began; if `wordy`, it tells retries and the `commands` of each step as well."""
 
     wordy: bool = False
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Progress of a run while it goes on: a live bar on a terminal, throttled lines elsewhere, or one JSON object an event."""
+"""Progress of a run while it goes on: a live bar on a terminal, throttled lines elsewhere, or JSON lines."""
 
 from __future__ import annotations
 

@@ -1,0 +1,34 @@
+"""The commands: their modules and what they do in one sentence, known without importing any of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: the module of this package that holds it as `command`, and its short help."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "init": Entry("init", "Write a project file, a sample schema and CI templates."),
+    "validate": Entry("validate", "Check the project file and all schema files, offline."),
+    "plan": Entry("plan", "Compare declared, applied and live, and show what would be done."),
+    "apply": Entry("apply", "Carry out a plan, after asking."),
+    "drift": Entry("drift", "Show what others changed on the server since the last apply."),
+    "status": Entry("status", "Show where every index stands and what to do next."),
+    "import": Entry("importing", "Take live indexes into management and write their schemas."),
+    "history": Entry("history", "Show past runs, or the report of one."),
+    "graph": Entry("graph", "Draw the steps of the plan."),
+    "state": Entry("state", "Show, save or rebuild the recorded state."),
+    "unlock": Entry("unlock", "Take the lock away from a run that is known to be dead."),
+    "server": Entry("server", "Start, stop or look at the embedded server."),
+    "demo": Entry("demo", "Play the whole story on an embedded server with real data."),
+}
+"""In the order in which the help shows them."""
+
+LATER = frozenset({"cutover", "rollback", "complete", "pause", "resume", "throttle", "abort", "watch", "comment"})
+"""Commands whose feature comes with a later version."""

@@ -1,0 +1,93 @@
+"""The entry of the command line; the one place where an error becomes text on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from rvlstate import __version__
+from rvlstate.cli.group import RootGroup
+from rvlstate.cli.options import Globals, global_options
+from rvlstate.cli.streams import settle_streams, write_log
+from rvlstate.errors import RvlstateError, UsageError
+
+PROGRAM = "rvlstate"
+INTERRUPTED = 130
+"""128 + SIGINT: stopped from the keyboard where no run was in progress."""
+
+EXIT_CODES = "Exit codes: 0 done or in sync, 1 error, 2 changes or drift, 3 refused, 4 locked, 64 usage."
+
+
+@click.group(
+    cls=RootGroup,
+    invoke_without_command=True,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@global_options
+@click.version_option(__version__, message="rvlstate %(version)s")
+@click.pass_context
+def root(ctx: click.Context) -> int:
+    """Declarative desired state for Redis search indexes: plan, apply, drift.
+
+    The schemas of all indexes stand as YAML in a repository; plan says what leads from the live server to them, and
+    apply does it while search keeps answering.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; the exit code."""
+    settle_streams()
+    try:
+        code = root.main(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=Globals())
+    except click.UsageError as error:
+        return _fail(_usage_error(error), arguments)
+    except click.Abort:
+        write_log("Interrupted.\n")
+        return INTERRUPTED
+    except RvlstateError as error:
+        return _fail(error, arguments)
+    return int(code or 0)
+
+
+def _fail(error: RvlstateError, arguments: Sequence[str]) -> int:
+    """Tell an error: as text, and as a JSON object where JSON was asked for; --log-format json has no text beside it."""
+    from rvlstate.views.errors import error_line, error_text
+
+    if not _asks_for(arguments, "--log-format"):
+        write_log(error_text(error))
+    if _asks_for(arguments, "--log-format") or _asks_for(arguments, "--format"):
+        from rvlstate.runtime.clock import now_iso
+
+        write_log(error_line(error, now_iso()))
+    return error.exit_code
+
+
+def _asks_for(arguments: Sequence[str], option: str) -> bool:
+    """Whether `option json` stands on a command line, which may be too wrong to be parsed."""
+    pairs = zip(arguments, arguments[1:], strict=False)
+    return f"{option}=json" in arguments or (option, "json") in pairs
+
+
+def _usage_error(error: click.UsageError) -> UsageError:
+    path = error.ctx.command_path if error.ctx else PROGRAM
+    near = getattr(error, "possibilities", None) if isinstance(error, click.NoSuchOption) else None
+    if near:
+        return UsageError(f"{path} has no option {error.option_name}", next_step=f"did you mean {', '.join(sorted(near))}?")  # type: ignore[attr-defined]
+    message = error.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], next_step=f"{path} --help")
+
+
+if __name__ == "__main__":
+    main()

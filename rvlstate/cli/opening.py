@@ -1,0 +1,48 @@
+"""Finding and opening the project that a command is about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rvlstate.cli.options import Globals
+from rvlstate.cli.output import note
+
+if TYPE_CHECKING:
+    from rvlstate.project import Project
+    from rvlstate.views.plan_words import Offer
+
+FILE_NAME = "rvlstate.yaml"
+
+
+def find_project_file(settings: Globals) -> Path:
+    """The file that --project names, else the nearest one from here upwards; here if there is none at all."""
+    if settings.project:
+        return Path(settings.project)
+    here = Path.cwd()
+    folder = next((folder for folder in (here, *here.parents) if (folder / FILE_NAME).is_file()), here)
+    return Path(os.path.relpath(folder / FILE_NAME))
+
+
+def open_project(settings: Globals) -> Project:
+    """The project, loaded and checked; its warnings are told. Raises SpecError."""
+    from rvlstate.project import Project
+
+    project = Project.load(find_project_file(settings), redis_url=settings.redis_url)
+    for warning in project.warnings:
+        note(settings, f"warning: {warning}")
+    return project
+
+
+def offer(settings: Globals, project: Project, *, allowed: tuple[str, ...] = (), plan_file: str = "") -> Offer:
+    """What the reader of a view may do next."""
+    from rvlstate.model.secret import redact_url
+    from rvlstate.views.plan_words import Offer
+
+    return Offer(
+        program=settings.program,
+        allowed=(*allowed, *project.desired.policy.allow),
+        plan_file=plan_file,
+        server=redact_url(project.redis_url),
+    )

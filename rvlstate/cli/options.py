@@ -1,0 +1,99 @@
+"""Options that all commands share, usable before or after the command's name."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import click
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Globals:
+    """What the global options say."""
+
+    project: str | None = None
+    redis_url: str | None = None
+    log_format: Literal["text", "json"] = "text"
+    no_color: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """How to call rvlstate again for the same project; URLs may hold secrets and are left out."""
+        return ("rvlstate", "--project", self.project) if self.project else ("rvlstate",)
+
+
+pass_globals = click.make_pass_decorator(Globals, ensure=True)
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Keep a value that was given; what stands behind the command wins over what stands before it."""
+    if value and param.name:
+        setattr(ctx.ensure_object(Globals), param.name, value)
+
+
+_GLOBAL_OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = tuple(
+    click.option(*names, callback=_remember, expose_value=False, **settings)
+    for names, settings in (
+        (
+            ("--project",),
+            {
+                "type": click.Path(),
+                "metavar": "FILE",
+                "help": "Project file. Default: rvlstate.yaml here or in a parent folder.",
+            },
+        ),
+        (("--redis-url",), {"metavar": "URL", "help": "Server, instead of redis.url of the project file."}),
+        (
+            ("--log-format",),
+            {"type": click.Choice(["text", "json"]), "help": "Progress and errors on stderr, as text or as JSON lines."},
+        ),
+        (("--no-color",), {"is_flag": True, "help": "No colours; NO_COLOR in the environment does the same."}),
+        (("-q", "--quiet"), {"is_flag": True, "help": "No progress."}),
+        (("-v", "--verbose"), {"is_flag": True, "help": "Also Redis commands, undo steps and retries; shorten nothing."}),
+    )
+)
+GLOBAL_NAMES = frozenset({"project", "redis_url", "log_format", "no_color", "quiet", "verbose"})
+GLOBAL_SUMMARY = "--project FILE, --redis-url URL, --log-format text|json, --no-color, -q, -v: see rvlstate --help."
+
+
+def global_options(function: Decorated) -> Decorated:
+    """Add the global options to a command."""
+    for option in reversed(_GLOBAL_OPTIONS):
+        function = option(function)
+    return function
+
+
+class Command(click.Command):
+    """A command whose help names the global options in one line."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of this command, then the global ones in short."""
+        own = [param.get_help_record(ctx) for param in self.get_params(ctx) if param.name not in GLOBAL_NAMES]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in own if record is not None])
+        with formatter.section("Global options"):
+            formatter.write_text(GLOBAL_SUMMARY)
+
+
+def format_option(*choices: str) -> Callable[[Decorated], Decorated]:
+    """`--format`, the form of the result on stdout; the first choice is the default."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="Form of the result on stdout.",
+    )
+
+
+def shell_line(words: tuple[str, ...]) -> str:
+    """Words as one line that can be pasted into a shell."""
+    return shlex.join(words)

@@ -1,0 +1,48 @@
+"""Writing to stdout and stderr: what is being done goes on though nobody reads any more."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from rvlstate.errors import RvlstateError
+
+
+def settle_streams() -> None:
+    """Let characters that a stream's encoding lacks come out as escapes instead of as a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def write_result(text: str) -> None:
+    """Write a result to stdout. Raises RvlstateError if that fails for another reason than a reader who left."""
+    try:
+        _write(sys.stdout, text)
+    except OSError as error:
+        _silence(sys.stdout)
+        raise RvlstateError("the result cannot be written", where="stdout", why=error.strerror or str(error)) from error
+
+
+def write_log(text: str) -> None:
+    """Write progress or a message to stderr; one that nobody can read must not stop what is being done."""
+    with suppress(OSError):
+        _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is left in the stream's buffer, and all that follows, nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
