@@ -137,7 +137,7 @@ class Project:
                 return Report(run="", result="nothing", plan_empty=True)
             refuse_missing_permissions(self.connection, chosen)
             plan_id = plan.id if plan else chosen.id
-            report = self._execute(chosen, plan_id, world.state, lease=lease, stop=stop, on_event=on_event)
+            report = self._execute(chosen, plan_id, world.remembered, lease=lease, stop=stop, on_event=on_event)
             return replace(report, plan_empty=self._confirm_settled(chosen.targets))
 
     def _execute(

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from strategies import CAPABILITIES
+
 from rvlstate.model.address import REVISION
 from rvlstate.model.canonical import mask
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile, Statistics
@@ -49,6 +51,7 @@ EXPECTED = frozenset(
     {"plan", "changes", "steps", "hazards", "refused", "deferred", "unmanaged", "drift", "unverifiable", "warnings"}
     | {"notes", "error", "impact", "messages"}
 )
+EDITS = frozenset({"name", "base", "with", "without", "transforms", "field_renames", "strategy"}) | SETTINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +71,26 @@ def load_cases() -> list[Case]:
     for path in sorted(FOLDER.glob("*.yaml")):
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         book = Book(definitions=data.get("definitions", {}), sequences=data.get("sequences", {}))
-        found += [book.case(path.stem, entry) for entry in data["cases"]]
+        entries = [*data.get("cases", ()), *(as_case(row) for row in data.get("edits", ()))]
+        found += [book.case(path.stem, entry) for entry in entries]
     return found
+
+
+def as_case(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `edits` as a case: the managed index `goods`, defined as `base`, whose schema was edited.
+
+    A row says only what was edited and what class each change is of; one that is shadow is carried out by the
+    sequence `shadow`, others say their steps.
+    """
+    unknown = row.keys() - EDITS - EXPECTED
+    assert not unknown, f"{row.get('name')}: unknown keys {sorted(unknown)}"
+    edit = {key: row[key] for key in row.keys() & EDITS - {"name", "base"}}
+    given = {"managed": {"goods@1": row.get("base", "base")}, "desired": {"goods": {"like": "base", **edit}}}
+    changes = {f"goods.{address}": found for address, found in row["changes"].items()}
+    expected = {key: row[key] for key in row.keys() & EXPECTED - {"changes"}}
+    usual = {"plan": {"goods": "update shadow goods@1 -> goods@2"}, "steps": "shadow"}
+    shadow = set(changes.values()) - {None} == {"shadow"} and "deferred" not in row
+    return {"name": row["name"], **given, "changes": changes, **(usual if shadow else {}), **expected}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +223,9 @@ def name_of(physical: str) -> str:
 
 def server_profile(given: Mapping[str, Any]) -> ServerProfile:
     """The server of a case: standalone, with everything that plans depend on, unless it says otherwise."""
-    known = {"redis": "8.2.3", "search": "2.10.5", "capabilities": ("atomic_takeover", "cross_slot_aliases")}
-    return ServerProfile(**{**known, **{name: as_value(value) for name, value in given.items()}})
+    able = tuple(item for item in CAPABILITIES if item not in given.get("without", ()))
+    known: dict[str, Any] = {"redis": "8.2.3", "search": "2.10.5", "capabilities": able}
+    return ServerProfile(**{**known, **{name: as_value(value) for name, value in given.items() if name != "without"}})
 
 
 def parse_fields(lines: Iterable[str], storage: str) -> tuple[Field, ...]:

@@ -253,6 +253,17 @@ def test_the_heartbeat_notices_a_takeover_by_itself(plain: KeysClient) -> None:
             assert "apply of ada" in str(caught.value)
 
 
+def test_a_lost_lease_is_lost_though_its_new_holder_cannot_be_read(plain: KeysClient, redis_url: str) -> None:
+    """What the server refused is not forgotten because the next question failed."""
+    rules = [f"+{command}" for command in WRITE_COMMANDS if command != "HGETALL"]
+    plain.acl_setuser("blind", enabled=True, nopass=True, keys=["*"], commands=rules)
+    with Redis.from_url(redis_url, username="blind", decode_responses=True) as blind, take(blind) as lease:
+        plain.delete(KEYS.lock)
+        with take(plain), pytest.raises(LockLostError):
+            lease.check()
+    plain.acl_deluser("blind")
+
+
 def test_flushall_ends_the_lease(client: KeysClient) -> None:
     """When all keys are gone so is the lease: check and save are refused, and nothing is written again."""
     with take(client) as lease:
@@ -359,9 +370,11 @@ def test_what_is_shown_holds_no_secrets_and_no_control_characters(plain: KeysCli
     """A step with an address and an escape sequence is shown without password and in one harmless line."""
     with take(plain) as lease:
         lease.describe_step("copy from redis://admin:hunter2@db:6379/0\x1b[2J\nnext")
+        assert plain.hget(KEYS.lock, "step") == "copy from redis://***@db:6379/0 [2J next"
+        plain.hset(KEYS.lock, "who", "mallory\x1b[2J")
         info = read_lock(plain, "shop")
     assert info is not None
-    assert info.step == "copy from redis://***@db:6379/0 [2J next"
+    assert info.who == "mallory [2J"
 
 
 def test_a_server_killed_and_started_again_keeps_the_lease(new_server: NewServer) -> None:

@@ -120,6 +120,9 @@ def fields(draw: st.DrawFn, name: str, storage: str) -> Field:
                 identifier=common["identifier"],
                 coord_system=st.sampled_from(["spherical", "flat"]),
                 index_missing=YES_NO,
+                sortable=YES_NO,
+                unf=YES_NO,
+                no_index=YES_NO,
             ),
             vectors(**names),
         )
@@ -296,7 +299,8 @@ def test_a_compression_that_redisvl_has_no_word_for_counts_as_not_revealed() -> 
     """Servers without Intel's library report GlobalSQ8 for whatever was asked."""
     search = SvsVamana(compression="GlobalSQ8", reduce=4)
     definition = IndexDefinition(fields=(VectorField(name="v", identifier="v", dims=8, search=search),))
-    assert dump_schema("a", definition).unrevealed == ("a.fields.v.compression", "a.fields.v.reduce")
+    hidden = ("compression", "reduce", "training_threshold")
+    assert dump_schema("a", definition).unrevealed == tuple(f"a.fields.v.{name}" for name in hidden)
     (field,) = reload(definition).fields
     assert isinstance(field, VectorField)
     assert field.search == SvsVamana()

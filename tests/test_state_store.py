@@ -20,6 +20,7 @@ from keys_clients import ADA, KINDS, open_keys, open_kind
 from redis import Redis, RedisCluster
 
 from rvlstate.errors import LockLostError, StateError
+from rvlstate.model.codec import dump_value
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import (
     UNREVEALED,
@@ -33,11 +34,13 @@ from rvlstate.model.field import (
     TextField,
     VectorField,
 )
+from rvlstate.model.fingerprint import canonical_json
 from rvlstate.model.state import Intent, Record, Run, State
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lock import Lease, acquire
 from rvlstate.runtime.scripts import READ_COMMANDS, WRITE_COMMANDS, KeysClient
 from rvlstate.runtime.state_keys import StateKeys
+from rvlstate.runtime.state_payload import dump_state
 from rvlstate.runtime.state_store import StateStore
 
 KEYS = StateKeys("shop")
@@ -118,6 +121,13 @@ def test_what_was_saved_is_loaded_exactly(client: KeysClient) -> None:
     assert store.load() == saved
     assert saved == replace(FULL, lineage=saved.lineage, serial=1)
     assert len(saved.lineage) == 36
+
+
+def test_the_payload_is_canonical_json() -> None:
+    """The same state gives the same bytes, with sorted keys and nothing left out."""
+    payload = dump_state(FULL).payload
+    content = {key: value for key, value in dump_value(FULL).items() if key not in ("lineage", "serial")}
+    assert payload == canonical_json(content)
 
 
 def test_each_change_raises_the_serial_by_one(client: KeysClient) -> None:

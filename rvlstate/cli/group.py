@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from rvlstate.cli.catalogue import COMMANDS, LATER
+from rvlstate.cli.options import write_options
 from rvlstate.errors import UsageError
 
 
@@ -23,6 +24,20 @@ class HelpfulGroup(click.Group):
         if not ctx.resilient_parsing and name not in known and not name.startswith("-"):
             raise _unknown(name, known, ctx.command_path)
         return super().resolve_command(ctx, args)
+
+
+class SubGroup(HelpfulGroup):
+    """A group below the root: its help lists its commands in the order in which they were written."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All names."""
+        return list(self.commands)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, and the global options in one line."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(100)) for name, command in self.commands.items()])
+        write_options(self, ctx, formatter)
 
 
 class RootGroup(HelpfulGroup):
@@ -47,7 +62,7 @@ class RootGroup(HelpfulGroup):
         if args[0] in LATER:
             raise UsageError(
                 f"rvlstate {args[0]} comes with a later version",
-                why="This version plans, applies, imports and finds drift; it offers no control of a run in progress yet.",
+                why="This version plans, applies, imports and finds drift, and does not offer this yet.",
                 next_step="rvlstate --help lists the commands of this version.",
             )
         return super().resolve_command(ctx, args)

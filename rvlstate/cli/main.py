@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from itertools import pairwise
 from typing import NoReturn
 
 import click
@@ -62,11 +65,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fail(error: RvlstateError, arguments: Sequence[str]) -> int:
-    """Tell an error: as text, and as a JSON object where JSON was asked for; --log-format json has no text beside it."""
+    """Tell an error as text, and as a JSON object where that was asked for; --log-format json has no text."""
     from rvlstate.views.errors import error_line, error_text
 
     if not _asks_for(arguments, "--log-format"):
-        write_log(error_text(error))
+        write_log(_colored(error_text(error), arguments))
     if _asks_for(arguments, "--log-format") or _asks_for(arguments, "--format"):
         from rvlstate.runtime.clock import now_iso
 
@@ -74,17 +77,25 @@ def _fail(error: RvlstateError, arguments: Sequence[str]) -> int:
     return error.exit_code
 
 
+def _colored(text: str, arguments: Sequence[str]) -> str:
+    """The text with its first word in red, where a person reads it and wants colours."""
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or "--no-color" in arguments:
+        return text
+    head, colon, rest = text.partition(":")
+    return click.style(head + colon, fg="red", bold=True) + rest
+
+
 def _asks_for(arguments: Sequence[str], option: str) -> bool:
     """Whether `option json` stands on a command line, which may be too wrong to be parsed."""
-    pairs = zip(arguments, arguments[1:], strict=False)
-    return f"{option}=json" in arguments or (option, "json") in pairs
+    return f"{option}=json" in arguments or (option, "json") in pairwise(arguments)
 
 
 def _usage_error(error: click.UsageError) -> UsageError:
     path = error.ctx.command_path if error.ctx else PROGRAM
-    near = getattr(error, "possibilities", None) if isinstance(error, click.NoSuchOption) else None
-    if near:
-        return UsageError(f"{path} has no option {error.option_name}", next_step=f"did you mean {', '.join(sorted(near))}?")  # type: ignore[attr-defined]
+    if isinstance(error, click.NoSuchOption):
+        near = get_close_matches(error.option_name, error.possibilities or (), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"{path} --help"
+        return UsageError(f"{path} has no option {error.option_name}", next_step=hint)
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], next_step=f"{path} --help")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rvlstate.cli.options import Globals
 from rvlstate.cli.output import note
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rvlstate.project import Project
     from rvlstate.views.plan_words import Offer
 
+Schemas: TypeAlias = Literal["required", "optional", "ignored"]
 FILE_NAME = "rvlstate.yaml"
 
 
@@ -25,11 +26,11 @@ def find_project_file(settings: Globals) -> Path:
     return Path(os.path.relpath(folder / FILE_NAME))
 
 
-def open_project(settings: Globals) -> Project:
-    """The project, loaded and checked; its warnings are told. Raises SpecError."""
+def open_project(settings: Globals, schemas: Schemas = "required") -> Project:
+    """The project, loaded and checked as far as `schemas` says (see `Project.load`); its warnings are told."""
     from rvlstate.project import Project
 
-    project = Project.load(find_project_file(settings), redis_url=settings.redis_url)
+    project = Project.load(find_project_file(settings), redis_url=settings.redis_url, schemas=schemas)
     for warning in project.warnings:
         note(settings, f"warning: {warning}")
     return project

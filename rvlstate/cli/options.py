@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -52,11 +51,17 @@ _GLOBAL_OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = tuple(
         (("--redis-url",), {"metavar": "URL", "help": "Server, instead of redis.url of the project file."}),
         (
             ("--log-format",),
-            {"type": click.Choice(["text", "json"]), "help": "Progress and errors on stderr, as text or as JSON lines."},
+            {
+                "type": click.Choice(["text", "json"]),
+                "help": "Progress and errors on stderr, as text or as JSON lines.",
+            },
         ),
         (("--no-color",), {"is_flag": True, "help": "No colours; NO_COLOR in the environment does the same."}),
         (("-q", "--quiet"), {"is_flag": True, "help": "No progress."}),
-        (("-v", "--verbose"), {"is_flag": True, "help": "Also Redis commands, undo steps and retries; shorten nothing."}),
+        (
+            ("-v", "--verbose"),
+            {"is_flag": True, "help": "Also Redis commands, undo steps and retries; shorten nothing."},
+        ),
     )
 )
 GLOBAL_NAMES = frozenset({"project", "redis_url", "log_format", "no_color", "quiet", "verbose"})
@@ -75,11 +80,17 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options of this command, then the global ones in short."""
-        own = [param.get_help_record(ctx) for param in self.get_params(ctx) if param.name not in GLOBAL_NAMES]
-        with formatter.section("Options"):
-            formatter.write_dl([record for record in own if record is not None])
-        with formatter.section("Global options"):
-            formatter.write_text(GLOBAL_SUMMARY)
+        write_options(self, ctx, formatter)
+
+
+def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """The section of a command's own options, and one line about the global ones."""
+    options = [param for param in command.get_params(ctx) if isinstance(param, click.Option)]
+    records = [option.get_help_record(ctx) for option in options if option.name not in GLOBAL_NAMES]
+    with formatter.section("Options"):
+        formatter.write_dl([record for record in records if record is not None])
+    with formatter.section("Global options"):
+        formatter.write_text(GLOBAL_SUMMARY)
 
 
 def format_option(*choices: str) -> Callable[[Decorated], Decorated]:
@@ -92,8 +103,3 @@ def format_option(*choices: str) -> Callable[[Decorated], Decorated]:
         show_default=True,
         help="Form of the result on stdout.",
     )
-
-
-def shell_line(words: tuple[str, ...]) -> str:
-    """Words as one line that can be pasted into a shell."""
-    return shlex.join(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ def progress_view(settings: Globals, plan: Plan) -> ProgressView:
         return JsonProgress(write=write_log, now=now_iso)
     commands = {step.id: step.operation.commands for step in plan.steps}
     narrator = Narrator(wordy=settings.verbose, commands=commands)
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return LiveProgress(stream=sys.stderr, narrator=narrator, color=not settings.no_color)
     return LineProgress(write=write_log, clock=time.monotonic, narrator=narrator)
 

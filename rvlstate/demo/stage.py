@@ -46,7 +46,7 @@ class Stage:
     def rvlstate(self, *arguments: str, expect: int = 0) -> None:
         """Run the command line tool as a user does. Raises DemoFailedError if it exits with another code."""
         shown = f"rvlstate {' '.join(arguments)}"
-        code = self._run(shown, [sys.executable, "-m", "rvlstate", *arguments])
+        code = self._run(shown, [sys.executable, "-m", "rvlstate.cli.main", *arguments])
         if code != expect:
             raise DemoFailedError(f"{shown} exited with {code}, and {expect} was expected")
         if code:
@@ -96,20 +96,19 @@ class Stage:
 
 @contextmanager
 def staged(folder: Path | None, out: TextIO, *, keep: bool) -> Iterator[Stage]:
-    """A stage with a new project and a running server; the server is stopped, the folder removed unless kept."""
+    """A stage with a new project and a running server; afterwards both are gone, unless they are to be kept."""
     home = _empty_folder(folder)
+    data = home / ".rvlstate" / "redis"
     try:
         for name in ("rvlstate.yaml", "load.py", "search.py"):
             shutil.copy(quickstart() / name, home)
-        server = start_server(home / ".rvlstate" / "redis")
-        try:
-            yield Stage(folder=home, url=server.url, environment=_environment(server.url), out=out)
-        finally:
-            stop_server(server.folder)
+        server = start_server(data)
+        yield Stage(folder=home, url=server.url, environment=_environment(server.url), out=out)
     finally:
         if keep:
-            out.write(f"\nEverything is kept in {home}\n")
+            out.write(f"\nThe project is kept in {home}, and its server runs on: rvlstate server stop {data}\n")
         else:
+            stop_server(data)
             shutil.rmtree(home, ignore_errors=True)
 
 

@@ -12,6 +12,7 @@ from rvlstate.model.field import (
     Field,
     Flat,
     GeoField,
+    GeoShapeField,
     Hnsw,
     NumericField,
     SvsVamana,
@@ -65,6 +66,12 @@ def _attributes(field: Field) -> tuple[dict[str, Any], dict[str, Any]]:
     return attrs, settings
 
 
+def dump_shape(field: GeoShapeField) -> dict[str, Any]:
+    """The settings that declare a geoshape whole."""
+    always = {"type": field.type, "identifier": field.identifier, "coord_system": field.coord_system}
+    return {**always, **_changed(field)}
+
+
 def _changed(value: Any) -> dict[str, Any]:
     """The attributes of a field or algorithm that differ from their defaults, names and types apart."""
     kept = ("name", "identifier", "type", "search", "algorithm")
@@ -98,8 +105,8 @@ def _search(field: VectorField) -> dict[str, Any]:
 def _svs(search: SvsVamana) -> dict[str, Any]:
     """The parameters that differ; a compression that redisvl has no word for counts as not revealed."""
     attrs = _changed(search)
-    if attrs.get("compression", UNREVEALED) not in _COMPRESSIONS:
-        for name in ("compression", "reduce"):  # redisvl wants a compression beside reduce
-            if name in attrs:
-                attrs[name] = UNREVEALED
+    if attrs.get("compression") not in _COMPRESSIONS:
+        # Both say something of a compression only; redisvl refuses reduce without one.
+        lost = ("compression", "reduce", "training_threshold") if "compression" in attrs else ("reduce",)
+        attrs.update({name: UNREVEALED for name in lost if name in attrs})
     return attrs

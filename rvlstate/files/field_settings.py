@@ -5,11 +5,11 @@
 | transform, reads,        | every field                            |                                            |
 | renamed_from             |                                        |                                            |
 | identifier               | every field of a hash index; geoshape  | JSON: the schema file has `path`           |
-| unf                      | tag, geo                               | text, numeric: the schema file has it      |
-| no_index                 | text, tag, numeric, geo                |                                            |
+| unf                      | tag, geo, geoshape                     | text, numeric: the schema file has it      |
+| no_index                 | every field but a vector               |                                            |
 | separator ("" only)      | tag of a JSON index                    | the schema file has it                     |
-| type, coord_system,      | a field that the schema does not       | the schema file has index_missing          |
-| index_missing            | declare: type: geoshape                |                                            |
+| type, coord_system,      | a field that the schema does not       | the schema file has index_missing and      |
+| index_missing, sortable  | declare: type: geoshape                | sortable                                   |
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ _FITS: dict[str, frozenset[str]] = {
     "numeric": frozenset({"identifier", "no_index"}),
     "geo": frozenset({"identifier", "no_index", "unf"}),
     "vector": frozenset({"identifier"}),
-    SHAPE: frozenset({"identifier", "type", "coord_system", "index_missing"}),
+    SHAPE: frozenset({"identifier", "no_index", "unf", "type", "coord_system", "index_missing", "sortable"}),
 }
 _ELSEWHERE = {
     "identifier": "on JSON, write path in the schema file.",
     "separator": "write it under attrs in the schema file.",
     "unf": "for text and numeric fields, write it under attrs in the schema file.",
     "index_missing": "write it under attrs in the schema file.",
+    "sortable": "write it under attrs in the schema file.",
     "coord_system": "it needs type: geoshape beside it.",
 }
 
@@ -77,4 +78,9 @@ def _check_keys(settings: FieldBlock, tree: Mapping, field: str, key: str, targe
     for name in sorted(settings.model_fields_set - fits):
         place = place_of(tree, ("fields", field, name))
         what = f"{key}.{name} does not fit a {kind} field of a {storage} index"
-        raise spec_error(place, what, key=f"{key}.{name}", next_step=_ELSEWHERE.get(name, "remove it."))
+        raise spec_error(
+            place,
+            what,
+            key=f"{key}.{name}",
+            next_step="remove it." if kind == SHAPE else _ELSEWHERE.get(name, "remove it."),
+        )

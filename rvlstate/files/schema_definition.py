@@ -49,6 +49,9 @@ def _shapes(extras: Mapping[str, FieldBlock], storage: str) -> list[GeoShapeFiel
             identifier=block.identifier or (f"$.{name}" if storage == "json" else name),
             coord_system=block.coord_system or "spherical",
             index_missing=bool(block.index_missing),
+            sortable=bool(block.sortable),
+            unf=bool(block.unf),
+            no_index=bool(block.no_index),
         )
         for name, block in extras.items()
         if block.type == "geoshape"

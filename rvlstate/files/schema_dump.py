@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from rvlstate.files.field_dump import DumpedField, dump_field
+from rvlstate.files.field_dump import DumpedField, dump_field, dump_shape
 from rvlstate.model.address import field_address, index_address
 from rvlstate.model.canonical import MAX_TEXT_FIELDS, canonicalise
 from rvlstate.model.definition import IndexDefinition, settings_of
@@ -79,7 +79,7 @@ def _settings(definition: IndexDefinition, fields_settings: dict[str, dict[str, 
     }
     if _implied_max_text_fields(definition):
         block.pop("max_text_fields", None)
-    shapes = {field.name: _shape(field) for field in definition.fields if isinstance(field, GeoShapeField)}
+    shapes = {field.name: dump_shape(field) for field in definition.fields if isinstance(field, GeoShapeField)}
     found = {name: settings for name, settings in {**fields_settings, **shapes}.items() if settings}
     return {key: value for key, value in (("definition", block), ("fields", dict(sorted(found.items())))) if value}
 
@@ -87,17 +87,6 @@ def _settings(definition: IndexDefinition, fields_settings: dict[str, dict[str, 
 def _implied_max_text_fields(definition: IndexDefinition) -> bool:
     """Whether the server sets MAXTEXTFIELDS by itself; written out it would crash the server beside NOFIELDS."""
     return sum(isinstance(field, TextField) for field in definition.fields) > MAX_TEXT_FIELDS
-
-
-def _shape(field: GeoShapeField) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "type": "geoshape",
-        "identifier": field.identifier,
-        "coord_system": field.coord_system,
-    }
-    if field.index_missing:
-        settings["index_missing"] = True
-    return settings
 
 
 def _text(name: str, definition: IndexDefinition, parts: list[DumpedField]) -> str:

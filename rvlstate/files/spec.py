@@ -145,6 +145,7 @@ class FieldBlock(Block):
     type: Literal["geoshape"] | None = None
     coord_system: Literal["spherical", "flat"] | None = None
     index_missing: bool | None = None
+    sortable: bool | None = None
 
 
 class KnnCheck(Block):

@@ -55,7 +55,9 @@ def build_plan(
             capabilities=tuple(sorted(world.server.capabilities)),
         ),
         live_fingerprint=fingerprint(live),
-        desired_fingerprint=fingerprint([_declaration(wanted) for wanted in desired.indexes]),
+        desired_fingerprint=fingerprint(
+            [_declaration(wanted) for wanted in sorted(desired.indexes, key=lambda item: item.name)]
+        ),
         live=live,
         indexes=tuple(work.plan for work in sorted(works, key=lambda work: work.plan.name)),
         steps=steps,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from rvlstate.plan.operations import AnyOperation, DropAlias, ForgetIndex, PointAlias
+from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, PointAlias
 from rvlstate.plan.task import Task
 
 
@@ -29,13 +29,15 @@ def drop_aliases(task: Task) -> list[AnyOperation]:
     ]
 
 
-def release_old_name(task: Task) -> list[AnyOperation]:
-    """After a rename the old alias goes; an old physical index keeps its name, and only its record goes."""
+def release_old_name(task: Task, dropped: Iterable[DropIndex]) -> list[AnyOperation]:
+    """After a rename the old alias goes, if it did not go with an index that was dropped; an old physical index keeps
+    its name, and only its record goes.
+    """
     old = task.situation.was_named
     if old is None:
         return []
     target = dict(task.world.catalog.aliases).get(old)
-    if target in _ours(task):
+    if target in _ours(task) - {drop.physical for drop in dropped}:
         return [DropAlias(name=old, physical=target, gone="renamed")]
     return [ForgetIndex(name=old)]
 

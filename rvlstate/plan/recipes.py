@@ -37,7 +37,9 @@ def carry_out(task: Task) -> tuple[AnyOperation, ...]:
         steps = _shadow(task)
     else:
         steps = _attach(task)
-    return (*_clear_the_way(task), *_settled(task, steps), *_clear_up(task))
+    # The old name last: its record is what makes the old index known as ours until that is dropped.
+    dropped = _clear_up(task)
+    return (*_clear_the_way(task), *_settled(task, steps), *dropped, *release_old_name(task, dropped))
 
 
 def _clear_the_way(task: Task) -> list[AnyOperation]:
@@ -50,7 +52,7 @@ def _clear_the_way(task: Task) -> list[AnyOperation]:
     return [*drops, *left]
 
 
-def _clear_up(task: Task) -> list[AnyOperation]:
+def _clear_up(task: Task) -> list[DropIndex]:
     """Drop what no name leads to any more: indexes that were replaced, now or by an interrupted run."""
     situation = task.situation
     replaced = list(situation.replaced)
@@ -71,7 +73,7 @@ def _create(task: Task) -> list[AnyOperation]:
     named: AnyOperation = RecordIndex(serves=outcome)
     if physical != task.name:
         named = PointAlias(name=task.name, physical=physical, before=task.situation.alias_target, serves=outcome)
-    return [*_build(task, physical, None), named, *move_aliases(task, physical), *_give_up_names(task)]
+    return [*_build(task, physical, None), named, *move_aliases(task, physical), *drop_aliases(task)]
 
 
 def _shadow(task: Task) -> list[AnyOperation]:
@@ -79,18 +81,15 @@ def _shadow(task: Task) -> list[AnyOperation]:
     serving, outcome = _present(situation.serving), _outcome(task, physical)
     unreachable = not situation.attached and situation.was_named is None
     steps = [*(_point_back(task) if unreachable else []), *_build(task, physical, serving)]
-    # Further aliases first: those of a physical index would go with it, and answer nothing for an instant.
-    steps += move_aliases(task, physical)
+    further = move_aliases(task, physical)
     if situation.name_is_physical:
-        steps.append(TakeName(name=task.name, physical=physical, serves=outcome, atomic=task.atomic))
+        # Further aliases first: those of a physical index would go with it, and answer nothing for an instant.
+        steps += [*further, TakeName(name=task.name, physical=physical, serves=outcome, atomic=task.atomic)]
     else:
+        # The name first: with an alias on it, an index that serves nothing yet would not be taken up by another run.
         before = serving.name if unreachable else situation.alias_target
-        steps.append(PointAlias(name=task.name, physical=physical, before=before, serves=outcome))
-    return [*steps, *_give_up_names(task)]
-
-
-def _give_up_names(task: Task) -> list[AnyOperation]:
-    return [*drop_aliases(task), *release_old_name(task)]
+        steps += [PointAlias(name=task.name, physical=physical, before=before, serves=outcome), *further]
+    return [*steps, *drop_aliases(task)]
 
 
 def _build(task: Task, physical: str, serving: LiveIndex | None) -> list[AnyOperation]:
@@ -130,7 +129,7 @@ def _attach(task: Task) -> list[AnyOperation]:
     steps = [] if task.situation.attached else _point_back(task)
     if serving.statistics.indexing and task.world.state.intent(serving.name) is not None:
         steps.append(AwaitBuild(name=task.name, physical=serving.name))
-    return [*steps, *move_aliases(task, serving.name), *_give_up_names(task)]
+    return [*steps, *move_aliases(task, serving.name), *drop_aliases(task)]
 
 
 def _point_back(task: Task) -> list[AnyOperation]:

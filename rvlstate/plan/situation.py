@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rvlstate.model.address import physical_name, revision_of
 from rvlstate.model.canonical import canonicalise
@@ -36,6 +36,12 @@ class World:
     def definition(self, index: LiveIndex) -> IndexDefinition:
         """The definition of a live index, with what FT.INFO hides filled in from what was recorded."""
         return reveal(index.definition, self.state.known_definitions(index.name))
+
+    @property
+    def remembered(self) -> State:
+        """The state without intents about indexes that are not there: dropped, or never made, by a run that was killed."""
+        there = {index.name for index in self.catalog.indexes} | set(self.catalog.unreadable)
+        return replace(self.state, intents=tuple(intent for intent in self.state.intents if intent.physical in there))
 
     def answering(self, physical: str) -> tuple[str, ...]:
         """The aliases that lead to a physical index."""

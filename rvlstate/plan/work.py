@@ -113,7 +113,7 @@ def _sibling(task: Task) -> LiveIndex | None:
     """A live index over the same documents, which tells how many there are before the new one is built."""
     wanted = task.situation.wanted.definition
     same = (wanted.storage, set(wanted.prefixes), wanted.filter)
-    for index in task.world.catalog.indexes:
+    for index in sorted(task.world.catalog.indexes, key=lambda item: item.name):
         other = index.definition
         if (other.storage, set(other.prefixes), other.filter) == same:
             return index

@@ -142,9 +142,10 @@ class Lease:
 
     def _explain(self) -> str:
         left = self._deadline.left()
-        holder = read_lock(self._client, self._keys.project)
-        if holder is not None and holder.id != self.id:
-            return f"It went to somebody else.\n{holder.describe()}"
+        with suppress(RedisError):  # the lease is lost whether or not its new holder can be named
+            holder = read_lock(self._client, self._keys.project)
+            if holder is not None and holder.id != self.id:
+                return f"It went to somebody else.\n{holder.describe()}"
         if left <= 0:
             return f"This process was out of touch for more than the {duration(self._seconds)} of its lease."
         return "The lock or the state was removed: by rvlstate unlock, by hand, by eviction, or by a failover."

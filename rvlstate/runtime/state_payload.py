@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from rvlstate import __version__
 from rvlstate.errors import StateError
 from rvlstate.model.codec import dump_value, parse_state
 from rvlstate.model.fingerprint import canonical_json, fingerprint
-from rvlstate.model.state import State
+from rvlstate.model.state import Intent, Record, State
 from rvlstate.runtime.clock import iso_utc
 
 FORMAT = 1
@@ -38,9 +39,12 @@ class Stored:
 
 def dump_state(state: State) -> Stored:
     """The stored form of a state under its own lineage and serial."""
-    data = dump_value(state)
-    content = {key: value for key, value in data.items() if key not in ("lineage", "serial")}
-    return Stored(lineage=state.lineage, serial=state.serial, payload=canonical_json(content))
+    rest = dump_value(replace(state, records=(), intents=()))
+    content = {key: canonical_json(value) for key, value in rest.items() if key not in ("lineage", "serial")}
+    content["records"] = _dump_list(state.records)
+    content["intents"] = _dump_list(state.intents)
+    payload = ",".join(f'"{key}":{text}' for key, text in sorted(content.items()))
+    return Stored(lineage=state.lineage, serial=state.serial, payload=f"{{{payload}}}")
 
 
 def load_state(project: str, stored: Mapping[str, str]) -> State:
@@ -107,6 +111,16 @@ def _parse(project: str, stored: Mapping[str, str]) -> State:
         return parse_state({**content, "lineage": stored["lineage"], "serial": int(stored["serial"])})
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise damaged(project, f"Its content cannot be read: {error}") from error
+
+
+def _dump_list(items: tuple[Record | Intent, ...]) -> str:
+    return f"[{','.join(map(_dump_item, items))}]"
+
+
+@lru_cache(maxsize=5000)
+def _dump_item(item: Record | Intent) -> str:
+    # A run saves the state at each step and changes one record of perhaps a thousand.
+    return canonical_json(dump_value(item))
 
 
 def _json_or_text(text: str) -> Any:

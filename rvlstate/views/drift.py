@@ -21,6 +21,8 @@ IN_PROGRESS = "An apply is in progress; what it changes is not drift."
 
 def write_drift(paper: Paper, drift: Drift, offer: Offer) -> None:
     """All drift, and what can be done about it."""
+    paper.line(Cell(text=f"Project {printable(drift.project)} on {printable(offer.server)}", style="dim"))
+    paper.blank()
     for index in drift.indexes:
         paper.line(Cell(text=f"~ {printable(index.name)}", style="bold magenta"), f"  ({printable(index.physical)})")
         write_change_lines(paper, lines_of_drift(index))

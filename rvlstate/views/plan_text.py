@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from rvlstate.plan.plan import Plan, Step
 from rvlstate.views.alike import BLOCKS_SHOWN, Group, alike
 from rvlstate.views.change_lines import created_definitions
 from rvlstate.views.index_block import write_change_lines, write_index
 from rvlstate.views.paper import Cell, Paper
-from rvlstate.views.plan_words import Offer, next_words, server_words, totals, worth_telling
+from rvlstate.views.plan_words import RUN, Offer, next_words, server_words, totals, worth_telling
 from rvlstate.views.quantities import count
 from rvlstate.views.untrusted import printable
 
@@ -22,11 +23,19 @@ WIDEST_SUMMARY = 66
 FINGERPRINT_SHOWN = len("sha256:") + 8
 
 
+class Ending(Enum):
+    """Whether the text ends with the command to run, which whoever is about to apply needs no more."""
+
+    WITH_COMMAND = "with command"
+    WITHOUT_COMMAND = "without command"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
     """How much is told: `everything` shortens nothing, and adds the Redis commands and the undo of each step."""
 
     everything: bool = False
+    ending: Ending = Ending.WITH_COMMAND
 
 
 def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()) -> None:
@@ -43,6 +52,8 @@ def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()
         paper.blank()
     paper.line(totals(plan))
     for words in next_words(plan, offer):
+        if words.label == RUN and detail.ending is Ending.WITHOUT_COMMAND:
+            continue
         paper.line(Cell(text=words.label, style=words.style), printable(words.text), printable(words.command))
 
 

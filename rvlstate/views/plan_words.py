@@ -12,6 +12,7 @@ from rvlstate.views.quantities import count, number
 from rvlstate.views.untrusted import printable
 
 NAMES_SHOWN = 8
+RUN = "Run: "
 VERBS: tuple[tuple[Action, str], ...] = (
     ("create", "to create"),
     ("update", "to update"),
@@ -115,7 +116,7 @@ def _next(plan: Plan, offer: Offer) -> list[Words]:
     flags = [word for code in missing for word in ("--allow", code)]
     label = "Allowed by applying the file: " if offer.plan_file else "Not allowed yet: "
     words = (offer.plan_file,) if offer.plan_file else (*targets, *flags)
-    run = Words(label="Run: ", command=offer.command("apply", *words), style="bold")
+    run = Words(label=RUN, command=offer.command("apply", *words), style="bold")
     return [Words(label=label, text=", ".join(missing), style="bold yellow"), run] if missing else [run]
 
 

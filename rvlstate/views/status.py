@@ -51,6 +51,17 @@ def status_data(status: Status) -> dict[str, Any]:
     return asdict(status)
 
 
+def is_same(one: Status, other: Status) -> bool:
+    """Whether two statuses say the same, but for how long a lock has been held and how much memory is used."""
+    return _lasting(one) == _lasting(other)
+
+
+def _lasting(status: Status) -> dict[str, Any]:
+    data = status_data(status)
+    step = status.lock.step if status.lock else ""
+    return {**data, "server": "", "lock": step}
+
+
 def _row(index: IndexStatus) -> tuple[Cell, ...]:
     failures = f"{count(index.indexing_failures, 'indexing failure')}" if index.indexing_failures else ""
     note = "; ".join(part for part in (failures, printable(index.note)) if part)

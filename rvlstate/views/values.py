@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from rvlstate.model.field import (
+    UNREVEALED,
     Flat,
     GeoField,
     GeoShapeField,
@@ -35,6 +36,8 @@ def show_value(value: Value | Mapping[str, Value]) -> str:
     match value:
         case None:
             return "none"
+        case str() if value == UNREVEALED:
+            return UNREVEALED
         case bool():
             return "true" if value else "false"
         case str():
@@ -66,7 +69,7 @@ def describe_field(name: str, attributes: Mapping[str, Value]) -> str:
             continue
         if key in _ALWAYS_TOLD:
             parts.append(show_value(value))
-        elif value != known.get(key) and value not in (None, False):
+        elif value != known.get(key) and value not in (None, False, UNREVEALED):
             parts.append(_attribute(key, value))
     return ", ".join(parts)
 

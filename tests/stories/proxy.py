@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ CHUNK = 1 << 16
 SCRIPTS = ("acquire", "renew", "release", "save", "run_start", "run_step", "run_finish", "unlock")
 JOURNAL = frozenset({"renew", "run_start", "run_step", "run_finish"})
 """Scripts whose effect no later run reads to decide anything."""
+
+POLLED = frozenset({"renew", "FT.INFO", "FT.SYNDUMP", "FT._LIST", "INFO"})
+"""What is sent more or less often, as a build takes longer or shorter."""
 
 WRITES = frozenset(
     {"FT.CREATE", "FT.ALTER", "FT.DROPINDEX", "FT.ALIASADD", "FT.ALIASUPDATE", "FT.ALIASDEL", "FT.SYNUPDATE", "EVAL"}
@@ -56,12 +60,28 @@ def is_journal(command: Command) -> bool:
     return label(command).removeprefix("EVAL ") in JOURNAL
 
 
+def is_polled(command: Command) -> bool:
+    """Whether another run may send it a little less often."""
+    return label(command).removeprefix("EVAL ").split()[0] in POLLED
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """A place in a run: the so-manieth command (from 1) of those with a label, before it or when its reply has come."""
+
+    label: str
+    occurrence: int
+    when: When = "after"
+
+    def __str__(self) -> str:
+        return f"{self.when} {self.label} ({self.occurrence})"
+
+
 @dataclass(frozen=True, slots=True)
 class Trap:
-    """Where to end the sender: right before command `number` (from 1) goes on, or when its reply has come."""
+    """Ends the sender at a point."""
 
-    number: int
-    when: When
+    point: Point
     kill: Callable[[], None]
 
 
@@ -72,6 +92,7 @@ class Proxy:
     path: Path
     upstream: str
     seen: list[Command] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
     trap: Trap | None = None
     watch: Callable[[Command], None] | None = None
     problems: list[BaseException] = field(default_factory=list)
@@ -86,7 +107,8 @@ class Proxy:
     def rearm(self, trap: Trap | None = None, watch: Callable[[Command], None] | None = None) -> None:
         """Forget what was seen; set the trap and the watcher for what comes next."""
         with self._turn:
-            self.seen, self.trap, self.watch, self._sprung = [], trap, watch, False
+            self.seen, self.counted, self.problems = [], Counter(), []
+            self.trap, self.watch, self._sprung = trap, watch, False
 
     @property
     def sprung(self) -> bool:
@@ -96,6 +118,16 @@ class Proxy:
     def labels(self) -> list[str]:
         """What reached the server, in words."""
         return [label(command) for command in self.seen]
+
+    def points(self, when: When = "after") -> list[tuple[Point, Command]]:
+        """Every place of the run that was seen, with its command."""
+        counted: Counter[str] = Counter()
+        found = []
+        for command in self.seen:
+            words = label(command)
+            counted[words] += 1
+            found.append((Point(words, counted[words], when), command))
+        return found
 
     def serve(self, client: socket.socket) -> None:
         """Pass commands of one connection on until it ends."""
@@ -110,7 +142,10 @@ class Proxy:
     def _pass_on(self, command: Command, client: socket.socket, server: socket.socket, replies: Any) -> bool:
         """Whether the sender is still alive after one command."""
         with self._turn:
-            if self._sprung or self._springs("before", command):
+            if self._sprung:
+                return False
+            self.counted[label(command)] += 1
+            if self._springs("before", command):
                 return False
             server.sendall(hiredis.pack_command(command))
             reply = self._reply(server, replies)
@@ -126,8 +161,8 @@ class Proxy:
             return True
 
     def _springs(self, when: When, command: Command) -> bool:
-        number = len(self.seen) + (when == "before")
-        if self.trap is None or (self.trap.number, self.trap.when) != (number, when):
+        words = label(command)
+        if self.trap is None or self.trap.point != Point(words, self.counted[words], when):
             return False
         self._sprung = True
         self.trap.kill()
