@@ -12,7 +12,7 @@ import yaml
 from strategies import CAPABILITIES
 
 from rvlstate.model.address import REVISION
-from rvlstate.model.canonical import mask
+from rvlstate.model.canonical import canonicalise, mask
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile, Statistics
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import Desired, DesiredIndex, FieldSettings, Policy
@@ -77,7 +77,7 @@ def load_cases() -> list[Case]:
 
 
 def as_case(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `edits` as a case: the managed index `goods`, defined as `base`, whose schema was edited.
+    """A row of `edits` as a case: the managed index `goods`, whose schema (`base`, or the one named) was edited.
 
     A row says only what was edited and what class each change is of; one that is shadow is carried out by the
     sequence `shadow`, others say their steps.
@@ -85,7 +85,8 @@ def as_case(row: Mapping[str, Any]) -> dict[str, Any]:
     unknown = row.keys() - EDITS - EXPECTED
     assert not unknown, f"{row.get('name')}: unknown keys {sorted(unknown)}"
     edit = {key: row[key] for key in row.keys() & EDITS - {"name", "base"}}
-    given = {"managed": {"goods@1": row.get("base", "base")}, "desired": {"goods": {"like": "base", **edit}}}
+    base = row.get("base", "base")
+    given = {"managed": {"goods@1": base}, "desired": {"goods": {"like": base, **edit}}}
     changes = {f"goods.{address}": found for address, found in row["changes"].items()}
     expected = {key: row[key] for key in row.keys() & EXPECTED - {"changes"}}
     usual = {"plan": {"goods": "update shadow goods@1 -> goods@2"}, "steps": "shadow"}
@@ -171,7 +172,7 @@ class Book:
         return Record(
             name=name,
             physical=spec["physical"],
-            definition=self.definition({key: value for key, value in spec.items() if key != "physical"}),
+            definition=canonicalise(self.definition({key: spec[key] for key in spec if key != "physical"})),
             depends_on=tuple(spec.get("depends_on", ())),
             aliases=tuple(spec.get("aliases", ())),
             build_rate=spec.get("build_rate", 0.0),

@@ -63,7 +63,7 @@ def shown(plan: Plan) -> dict[str, Any]:
     return {
         "plan": {index.name: outcome(index) for index in plan.indexes},
         "changes": {change.address: change.classification for index in plan.indexes for change in index.changes},
-        "steps": [step.operation.summary.removesuffix("; documents stay)").rstrip() for step in plan.steps],
+        "steps": [step.operation.summary.replace("; documents stay)", ")") for step in plan.steps],
         "hazards": codes(hazard.code for hazard in plan.hazards),
         "drift": {change.address: passage(change.before, change.after) for i in plan.indexes for change in i.drift},
         "unverifiable": [address for index in plan.indexes for address in index.unverifiable],

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from redisvl.index import SearchIndex
 
 from rvlstate.demo.airports import Document, airports, states
 
+SCHEMAS = Path(__file__).parent / "indexes"
+
 
 def load(schema: str, documents: list[Document], id_field: str, *, create: bool) -> None:
     """Write documents where the schema's index looks for them; `create` makes that index first."""
-    index = SearchIndex.from_yaml(schema, redis_url=os.environ["REDIS_URL"])
+    index = SearchIndex.from_yaml(str(SCHEMAS / schema), redis_url=os.environ["REDIS_URL"])
     if create:
         index.create()
     keys = index.load(documents, id_field=id_field)
@@ -26,5 +29,5 @@ def load(schema: str, documents: list[Document], id_field: str, *, create: bool)
 
 if __name__ == "__main__":
     wants_indexes = "--create" in sys.argv[1:]
-    load("indexes/airports.yaml", airports(), "iata", create=wants_indexes)
-    load("indexes/states.yaml", states(), "state", create=wants_indexes)
+    load("airports.yaml", airports(), "iata", create=wants_indexes)
+    load("states.yaml", states(), "state", create=wants_indexes)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from redisvl.index import SearchIndex
 from redisvl.query import VectorQuery
 
 from rvlstate.demo.airports import embed
 
+SCHEMA = Path(__file__).parent / "indexes" / "airports.yaml"
+
 
 def search(text: str) -> None:
     """Print the five airports whose name and city are nearest to a text."""
     # Not SearchIndex.from_existing(): it would hold on to the physical index that answers at this moment.
-    index = SearchIndex.from_yaml("indexes/airports.yaml", redis_url=os.environ["REDIS_URL"])
+    index = SearchIndex.from_yaml(str(SCHEMA), redis_url=os.environ["REDIS_URL"])
     query = VectorQuery(embed(text), "embedding", return_fields=["iata", "name", "city", "state"], num_results=5)
     for found in index.query(query):
         place = ", ".join(found[field] for field in ("city", "state") if field in found)

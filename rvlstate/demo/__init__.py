@@ -58,7 +58,6 @@ def _as_text(outcome: Outcome) -> str:
         f"{count.queries:,} queries meanwhile: {count.failed:,} failed, {count.empty:,} got an empty answer.",
         f"Seconds taken: {', '.join(f'{name} {seconds}' for name, seconds in outcome.seconds.items())}.",
         *(f"Failed query, {times} times: {error}" for error, times in count.errors.most_common(5)),
-        *([outcome.failure] if outcome.failure else []),
-        *(f"Not so: {what}." for what in broken),
+        *([f"Broken off: {outcome.failure}"] if outcome.failure else [f"Not so: {what}." for what in broken]),
     ]
     return "\n".join(lines) if broken else "\n".join([*lines, "Everything came out as it must."])

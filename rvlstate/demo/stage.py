@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import unified_diff
+from itertools import dropwhile
 from pathlib import Path
 from typing import TextIO
 
@@ -41,38 +43,40 @@ class Stage:
 
     def tell(self, text: str) -> None:
         """Explain what happens, in plain words."""
-        self._write(f"{textwrap.fill(text, WIDTH)}\n")
+        self._write(f"\n{textwrap.fill(text, WIDTH)}\n")
 
-    def rvlstate(self, *arguments: str, expect: int = 0) -> None:
-        """Run the command line tool as a user does. Raises DemoFailedError if it exits with another code."""
+    def rvlstate(self, *arguments: str, expect: int = 0, skip_to: str = "") -> None:
+        """Run the command line tool as a user does; output before the line that begins with `skip_to` is left out.
+
+        Raises DemoFailedError if it exits with another code than `expect`.
+        """
         shown = f"rvlstate {' '.join(arguments)}"
-        code = self._run(shown, [sys.executable, "-m", "rvlstate.cli.main", *arguments])
+        code = self._run(shown, [sys.executable, "-m", "rvlstate.cli.main", *arguments], skip_to)
         if code != expect:
             raise DemoFailedError(f"{shown} exited with {code}, and {expect} was expected")
         if code:
-            self._write(f"{MARGIN}(exit code {code}, as expected)\n")
+            self._write(f"{MARGIN}(exit code {code}, as it should be)\n")
 
     def python(self, program: str, *arguments: str) -> None:
-        """Run a program of the project. Raises DemoFailedError if it fails."""
-        code = self._run(f"python {' '.join([program, *arguments])}", [sys.executable, program, *arguments])
+        """Run a program of the application. Raises DemoFailedError if it fails."""
+        code = self._run(shlex.join(["python", program, *arguments]), [sys.executable, program, *arguments])
         if code:
             raise DemoFailedError(f"python {program} exited with {code}")
 
-    def edit(self, file: str, before: str, after: str) -> None:
-        """Change a file of the project as an editor would, and show the difference."""
+    def edit(self, file: str, changes: Mapping[str, str]) -> None:
+        """Replace texts in a file of the project as an editor would, and show the difference."""
         path = self.folder / file
-        old = path.read_text(encoding="utf-8")
-        if old.count(before) != 1:
-            raise DemoFailedError(f"{file} has no single place to edit", why=old)
-        new = old.replace(before, after)
+        old = new = path.read_text(encoding="utf-8")
+        for before, after in changes.items():
+            if new.count(before) != 1:
+                raise DemoFailedError(f"{file} has no single place to edit:\n{old}")
+            new = new.replace(before, after)
         path.write_text(new, encoding="utf-8")
-        changes = unified_diff(old.splitlines(), new.splitlines(), n=2, lineterm="")
-        self._write(f"\n{MARGIN}edit {file}\n")
-        for line in list(changes)[2:]:
+        self._write(f"\n{MARGIN}$ edit {file}\n")
+        for line in list(unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[2:]:
             self._write(f"{MARGIN}{line}\n")
-        self._write("\n")
 
-    def _run(self, shown: str, command: list[str]) -> int:
+    def _run(self, shown: str, command: list[str], skip_to: str = "") -> int:
         """The exit code of a command, whose output is shown line by line as it comes."""
         self._write(f"\n{MARGIN}$ {shown}\n")
         with subprocess.Popen(  # noqa: S603  # this interpreter, with arguments that are all in the story
@@ -84,10 +88,20 @@ class Stage:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         ) as process:
-            for line in process.stdout or ():
-                self._write(f"{MARGIN}{line}" if line.strip() else "\n")
-        self._write("\n")
+            lines = iter(process.stdout or ())
+            if skip_to:
+                lines = dropwhile(lambda line: not line.startswith(skip_to), lines)
+                self._write(f"{MARGIN}[the plan as above]\n\n")
+            self._show(lines)
         return process.returncode
+
+    def _show(self, lines: Iterable[str]) -> None:
+        """Show lines as they come, without the blank ones at the end."""
+        blank = 0
+        for line in lines:
+            if line.strip():
+                self._write("\n" * blank + f"{MARGIN}{line}")
+            blank = 0 if line.strip() else blank + 1
 
     def _write(self, text: str) -> None:
         self.out.write(text)
@@ -100,8 +114,8 @@ def staged(folder: Path | None, out: TextIO, *, keep: bool) -> Iterator[Stage]:
     home = _empty_folder(folder)
     data = home / ".rvlstate" / "redis"
     try:
-        for name in ("rvlstate.yaml", "load.py", "search.py"):
-            shutil.copy(quickstart() / name, home)
+        shutil.copy(quickstart() / "rvlstate.yaml", home)
+        shutil.copytree(quickstart(), home / "app", ignore=shutil.ignore_patterns("rvlstate.yaml", "README.md", ".*"))
         server = start_server(data)
         yield Stage(folder=home, url=server.url, environment=_environment(server.url), out=out)
     finally:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Ask: TypeAlias = Callable[[Document], int]
 """One query about an airport that is there; how many answers it got."""
 
-PAUSE_SECONDS = 0.004
+PAUSE_SECONDS = 0.02
 """Between two queries of a client, so that they do not take the processors from the work that they watch."""
 
 MANY = 100

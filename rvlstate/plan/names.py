@@ -30,9 +30,7 @@ def drop_aliases(task: Task) -> list[AnyOperation]:
 
 
 def release_old_name(task: Task, dropped: Iterable[DropIndex]) -> list[AnyOperation]:
-    """After a rename the old alias goes, if it did not go with an index that was dropped; an old physical index keeps
-    its name, and only its record goes.
-    """
+    """After a rename the old alias goes, unless it went with `dropped`; an old physical index keeps its name."""
     old = task.situation.was_named
     if old is None:
         return []

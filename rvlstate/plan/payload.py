@@ -16,11 +16,17 @@ PROMOTION_SECONDS = 40e-6
 
 
 def payload_hazards(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world: World) -> tuple[Hazard, ...]:
-    """The hazards of rewriting documents: precision, encodings, keys in answers, user code, other readers."""
+    """The hazards of rewriting documents: precision, encodings, keys in answers, user code, other readers.
+
+    A query vector is bytes of the index's datatype on JSON too, where the documents stay as they are.
+    """
+    judged, name = tuple(judged), situation.wanted.name
+    hazards = [
+        hazard for fact, remedy in judged if remedy.classification != "refused" for hazard in _encoding(fact, name)
+    ]
     rewriting = [(fact, remedy) for fact, remedy in judged if remedy.documents]
     if not rewriting:
-        return ()
-    name, hazards = situation.wanted.name, []
+        return tuple(hazards)
     for fact, _ in rewriting:
         hazards += _fact_hazards(fact, name)
     hazards.append(Hazard(code="REWRITES_DOCUMENTS", message=f"documents of {name} are rewritten in place."))
@@ -44,19 +50,17 @@ def bytes_written(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -
     return documents * sum(field.dims * BYTES_PER_VALUE.get(field.datatype, 4) for field in vectors)
 
 
+def _encoding(fact: Fact, name: str) -> list[Hazard]:
+    if not isinstance(fact, AttributeChanged) or fact.attribute not in ("datatype", "dims"):
+        return []
+    words = f"queries on {name}.{fact.field} must send {fact.after} vectors from the cutover on"
+    return [Hazard(code="QUERY_ENCODING_CHANGES", message=f"{words} ({fact.before} to {fact.after}).")]
+
+
 def _fact_hazards(fact: Fact, name: str) -> list[Hazard]:
-    if isinstance(fact, AttributeChanged) and fact.attribute in ("datatype", "dims"):
-        words = f"{fact.before} to {fact.after}"
-        found = [
-            Hazard(
-                code="QUERY_ENCODING_CHANGES",
-                message=f"queries on {name}.{fact.field} must send {fact.after} vectors from the cutover on ({words}).",
-            )
-        ]
-        if fact.attribute == "datatype" and _narrower(fact.before, fact.after):
-            message = f"vectors of {name}.{fact.field} are rounded from {words}."
-            found.append(Hazard(code="LOSES_PRECISION", message=message))
-        return found
+    if isinstance(fact, AttributeChanged) and fact.attribute == "datatype" and _narrower(fact.before, fact.after):
+        message = f"vectors of {name}.{fact.field} are rounded from {fact.before} to {fact.after}."
+        return [Hazard(code="LOSES_PRECISION", message=message)]
     if isinstance(fact, SettingChanged) and fact.setting == "prefixes":
         return [Hazard(code="RESULT_KEYS_CHANGE", message=f"documents of {name} get keys under another prefix.")]
     return []

@@ -39,7 +39,7 @@ class World:
 
     @property
     def remembered(self) -> State:
-        """The state without intents about indexes that are not there: dropped, or never made, by a run that was killed."""
+        """The state without intents about indexes that are not there: killed runs dropped them, or never made them."""
         there = {index.name for index in self.catalog.indexes} | set(self.catalog.unreadable)
         return replace(self.state, intents=tuple(intent for intent in self.state.intents if intent.physical in there))
 

@@ -14,7 +14,7 @@ def impact_words(index: IndexPlan) -> tuple[str, ...]:
     impact = index.impact
     if index.classification in (None, "refused") or index.action == "delete":
         return ()
-    work = (*_documents(impact), _memory(impact), _time(impact)) if impact.basis else ()
+    work = (*_documents(impact), *_memory(impact), _time(impact)) if impact.basis else ()
     return tuple(part for part in (*work, downtime(index)) if part)
 
 
@@ -44,11 +44,12 @@ def _documents(impact: Impact) -> list[str]:
     return parts
 
 
-def _memory(impact: Impact) -> str:
+def _memory(impact: Impact) -> list[str]:
     if not impact.index_bytes:
-        return ""
+        return []
     headroom = "no maxmemory" if impact.headroom_bytes is None else f"headroom {size(impact.headroom_bytes)}"
-    return f"index about {size(impact.index_bytes)}, server at its peak {size(impact.peak_memory_bytes)} ({headroom})"
+    peak = size(impact.peak_memory_bytes)
+    return [f"index about {size(impact.index_bytes)}", f"server at its peak {peak} ({headroom})"]
 
 
 def _time(impact: Impact) -> str:
