@@ -27,7 +27,7 @@ from rvlstate.runtime.drive import Driver
 from rvlstate.runtime.identity import identify
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
-from rvlstate.runtime.lock import acquire, unlock
+from rvlstate.runtime.lock import acquire, chosen_lease, unlock
 from rvlstate.runtime.lock_info import LockInfo, read_lock
 from rvlstate.runtime.run_report import RunReport, RunSummary
 from rvlstate.runtime.state_store import StateStore
@@ -279,6 +279,7 @@ class Project:
             operation=operation,
             identity=identify(),
             timeout=timeout,
+            lease_seconds=chosen_lease(os.environ),
             on_wait=lambda info: on_event(LockAwaited(holder=info.describe())),
             sleep=stop.pause,
         )

@@ -2,7 +2,8 @@
 
 | block      | what the test does with it                                                                          |
 |------------|-----------------------------------------------------------------------------------------------------|
-| `console`  | runs each line after `$ ` in one shell session; the lines below it are the output, which must agree |
+| `console`  | runs each line after `$ ` (and `> `) in one shell session; below it is the output, which must agree; |
+|            | a line `...` stands for any lines                                                                   |
 | `diff`     | applies it with `patch -p0`, as the edit that the text asks for                                     |
 | `python`   | runs it as a program                                                                                |
 | `yaml`     | with a first line `# path`: must be part of that file                                               |
@@ -17,11 +18,18 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+
+from servers import discard_all
+
+from rvlstate.runtime.identity import identify
 
 ROOT = Path(__file__).resolve().parents[1]
 UPDATE = "RVLSTATE_UPDATE_DOCS"
@@ -40,7 +48,6 @@ VOLATILE = tuple(
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
         (r"pid \d+", "pid PID"),
         (r"serial \d+", "serial SERIAL"),
-        (r"\bof \S+@[^\s,]+", "of WHO"),
         (r"Redis [\d.]+, search [\d.]+", "VERSIONS"),
         (r"(under |about )?[\d.,]+ (ms|s|min|h)\b", "SECONDS"),
         (r"[\d.,]+ ([KMG]iB|B)\b", "SIZE"),
@@ -60,11 +67,9 @@ class Block:
     def commands(self) -> Iterator[tuple[str, str]]:
         """The commands of a console block, each with the output that is shown below it."""
         for part in re.split(r"^\$ ", self.body, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            while command.endswith("\\"):
-                more, _, output = output.partition("\n")
-                command = f"{command}\n{more}"
-            yield command, output
+            first, *lines = part.splitlines(keepends=True)
+            more = list(takewhile(lambda line: line.startswith("> "), lines))
+            yield first.rstrip("\n") + "".join(f"\n{line[2:].rstrip()}" for line in more), "".join(lines[len(more) :])
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -107,7 +112,18 @@ class Reader:
             encoding="utf-8",
             check=False,
         )
-        return done.stdout.replace(str(self.folder), HOME), done.returncode
+        return self._anonymous(done.stdout), done.returncode
+
+    def _anonymous(self, output: str) -> str:
+        """Output as the reader of the pages would see it, who is called Ann."""
+        identity = identify({})
+        for own, shown in (
+            (str(self.folder), HOME),
+            (f"{identity.who}@{identity.host}", "ann@laptop"),
+            (f"{identity.who} on {identity.host}", "ann on laptop"),
+        ):
+            output = output.replace(own, shown)
+        return output
 
     def _carry_out(self, block: Block, where: str) -> str | None:
         """The block as it reads with the output of today, None for a block that has no output."""
@@ -124,9 +140,11 @@ class Reader:
 
     def _compared(self, command: str, shown: str, where: str) -> str:
         output = self._succeed(command, where)
-        if not os.environ.get(UPDATE):
-            assert blanked(shown) == blanked(output), f"{where}: $ {command}\n{output}"
-        return f"$ {command}\n{output}" + ("\n" if output.strip() and shown.endswith("\n\n") else "")
+        typed = "$ " + command.replace("\n", "\n> ") + "\n"
+        if agrees(shown, output):
+            return f"{typed}{shown}"
+        assert os.environ.get(UPDATE), f"{where}: {typed}{output}"
+        return f"{typed}{output}" + ("\n" if output and shown.endswith("\n\n") else "")
 
     def _succeed(self, command: str, where: str) -> str:
         output, code = self.type(command)
@@ -141,6 +159,24 @@ class Reader:
             assert rest in (ROOT / path).read_text(encoding="utf-8"), f"{where}: not what {path} says"
 
 
+@contextmanager
+def reader_in(server_root: Path, example: Path, below: str = ".") -> Iterator[Reader]:
+    """A reader with a copy of an example at `below`; servers started there are stopped afterwards."""
+    folder = server_root / "reader"
+    copied = folder / below
+    shutil.copytree(example, copied, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    try:
+        yield Reader(folder)
+    finally:
+        discard_all(folder)
+
+
+def agrees(shown: str, output: str) -> bool:
+    """Whether output is what a page shows, where `...` on a line of its own stands for any lines."""
+    parts = [re.escape(blanked(part)) for part in re.split(r"^\.\.\.$", shown, flags=re.MULTILINE)]
+    return re.fullmatch(" ?.*? ?".join(parts), blanked(output)) is not None
+
+
 def blanked(output: str) -> str:
     """Output without what differs from run to run."""
     for pattern, mark in VOLATILE:
@@ -149,6 +185,9 @@ def blanked(output: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RVLSTATE_", "REDIS_"))}
-    binaries = Path(sys.executable).parent
-    return {**kept, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100", "NO_COLOR": "1"}
+    """No more than a reader has who just opened a terminal: nothing that names a server, a CI system or a project."""
+    kept = {
+        name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "RVLSTATE_REDIS_SERVER") if name in os.environ
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**kept, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}

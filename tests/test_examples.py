@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from documents import ROOT, Reader, blocks_of
+from documents import ROOT, blocks_of, reader_in
 
 EXAMPLES = sorted(page.parent for page in (ROOT / "examples").glob("*/README.md"))
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda folder: folder.name)
-def test_the_page_of_an_example_does_what_it_shows(example: Path, guarded_folder: Path) -> None:
+def test_the_page_of_an_example_does_what_it_shows(example: Path, server_root: Path) -> None:
     """Each command succeeds, and its output is the one on the page."""
-    shutil.copytree(example, guarded_folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    Reader(guarded_folder).work_through(example / "README.md")
+    with reader_in(server_root, example) as reader:
+        reader.work_through(example / "README.md")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda folder: folder.name)

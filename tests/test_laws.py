@@ -102,6 +102,14 @@ def assert_reached(scene: Scene, plan: Plan) -> None:
         assert record.physical == physical
     if not held_back(plan):
         assert [step.operation.summary for step in scene.plan().steps] == []
+        if not scene.targets:
+            assert stray(scene) <= set(plan.unmanaged), "an index of ours that nobody will ever drop"
+
+
+def stray(scene: Scene) -> set[str]:
+    """Live indexes that no record names."""
+    recorded = {record.physical for record in scene.world.state.records}
+    return {index.name for index in scene.world.catalog.indexes} - recorded
 
 
 def seen(definition: IndexDefinition) -> IndexDefinition:

@@ -379,11 +379,12 @@ def test_what_is_shown_holds_no_secrets_and_no_control_characters(plain: KeysCli
 
 def test_a_server_killed_and_started_again_keeps_the_lease(new_server: NewServer) -> None:
     """A restart within the lease, with the data on disk, is survived by the holder and its state."""
-    server = new_server()
+    durable = {"appendfsync": "always"}  # else a write that arrives during a background fsync waits for it in memory
+    server = new_server(options=durable)
     with open_keys(server.url) as client, take(client, lease_seconds=20) as lease:
         state = StateStore(client, "shop").save(State(), lease)
         os.kill(server.pid, signal.SIGKILL)
-        start_server(server.folder)
+        start_server(server.folder, options=durable)
         lease.check()
         assert StateStore(client, "shop").load() == state
 
@@ -394,6 +395,8 @@ def test_a_server_that_came_back_empty_ends_the_lease(new_server: NewServer) -> 
     with open_keys(server.url) as client, take(client, lease_seconds=20) as lease:
         os.kill(server.pid, signal.SIGKILL)
         start_server(server.folder, options={"appendonly": "no"})
+        with pytest.raises(LockLostError):
+            lease.check()
         with pytest.raises(LockLostError):
             StateStore(client, "shop").save(State(), lease)
         assert client.dbsize() == 0
@@ -413,12 +416,13 @@ def test_a_server_away_for_longer_than_the_lease_ends_it(new_server: NewServer) 
 
 def test_an_outage_that_ends_within_the_lease_is_survived(new_server: NewServer) -> None:
     """After a failed beat the heart beats faster, so that the server is asked again before the lease ends."""
-    server = new_server()
+    durable = {"appendfsync": "always"}
+    server = new_server(options=durable)
     with open_keys(server.url) as client, take(client, lease_seconds=6) as lease:
         began = time.monotonic()
         os.kill(server.pid, signal.SIGKILL)
         wait_until(lambda: time.monotonic() > began + 4.1)
-        start_server(server.folder)
+        start_server(server.folder, options=durable)
         wait_until(lambda: time.monotonic() > began + 6.2)
         assert lease.held
         lease.check()

@@ -32,8 +32,8 @@ def compare(
 ) -> Comparison:
     """The facts that lead from `before` to `after`, both taken in canonical form.
 
-    `renamed_from` maps names of fields in `after` to their names in `before`. An attribute that is UNREVEALED in
-    `before` is no fact: it is listed as unverifiable.
+    `renamed_from` maps names of fields in `after` to their names in `before`. An attribute that is UNREVEALED on
+    either side is no fact: it is listed as unverifiable.
     """
     old, new = canonicalise(before), canonicalise(after)
     if old == new:
@@ -43,7 +43,7 @@ def compare(
     facts: list[Fact] = [*contradictions]
     unverifiable: list[str] = []
     for setting, was, becomes in _differences(settings_of(old), settings_of(new)):
-        if was == UNREVEALED:
+        if UNREVEALED in (was, becomes):
             unverifiable.append(index_address(index, setting))
         else:
             facts.append(SettingChanged(index=index, setting=setting, before=was, after=becomes))
@@ -102,7 +102,7 @@ def _compare_field(index: str, before: Field | None, after: Field | None) -> Com
         return Comparison(facts=(*facts, FieldRetyped(index=index, before=before, after=after)))
     unverifiable = []
     for attribute, was, becomes in _differences(attributes(before), attributes(after)):
-        if was == UNREVEALED:
+        if UNREVEALED in (was, becomes):
             unverifiable.append(field_address(index, after.name, attribute))
         else:
             facts.append(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rvlstate.errors import StateError
+from rvlstate.errors import StateError, UsageError
 from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.lease import Deadline, Lease
 from rvlstate.runtime.lock_info import LockInfo, lock_held, parse_pairs, read_lock
@@ -17,6 +17,8 @@ from rvlstate.runtime.state_keys import StateKeys
 __all__ = ["Lease", "LockInfo", "acquire", "read_lock", "unlock"]
 
 LEASE_SECONDS = 30.0
+LEASE_VARIABLE = "RVLSTATE_LEASE_SECONDS"
+SHORTEST_LEASE, LONGEST_LEASE = 0.1, 3600.0
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 16.0
 AFTER_EXPIRY = 0.05
@@ -54,6 +56,20 @@ def acquire(
         expiry = LONGEST_PAUSE if outcome.lease_left is None else outcome.lease_left + AFTER_EXPIRY
         sleep(min(pause, left, expiry))
     raise AssertionError  # the pauses never end
+
+
+def chosen_lease(environ: Mapping[str, str]) -> float:
+    """How many seconds a lease lasts unless it is renewed: LEASE_VARIABLE, or 30. Raises UsageError."""
+    text = environ.get(LEASE_VARIABLE) or str(LEASE_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE:
+        raise UsageError(
+            f"{LEASE_VARIABLE} is {text!r}", next_step=f"give seconds, from {SHORTEST_LEASE} to {LONGEST_LEASE:.0f}."
+        )
+    return seconds
 
 
 def unlock(client: KeysClient, project: str, lock_id: str) -> LockInfo:

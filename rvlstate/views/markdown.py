@@ -30,7 +30,7 @@ def prose(text: str) -> str:
 
 def cell(text: str) -> str:
     """A text in a code span that is fit for a table; no span can hold a pipe there whatever stands before it."""
-    return code(text)
+    return prose(text) if "|" in text else code(text)
 
 
 def code(text: str) -> str:

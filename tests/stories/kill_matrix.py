@@ -1,227 +1,33 @@
-"""The kill matrix: plans, each with a server as it is before, and what happens when its apply is killed somewhere."""
+"""The kill matrix: what happens when the run of a case is killed somewhere, and what it must lead to all the same."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
-from collections.abc import Callable, Iterable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import redis
-from kit import KEYS, Shop, await_built, documents, index_facts, live_names, load_products, resolves_to, tag, text, vector
+from kill_cases import APPLY, IMPORT, PRODUCTS, Case
+from kit import KEYS, Shop, await_built, documents, index_facts, live_names, opened_shop, operations, resolves_to
 from nursery import Ending, Nursery
-from proxy import WRITES, Command, Point, Proxy, Trap, is_polled
+from proxy import WRITES, Command, Point, Proxy, Trap, is_journal, is_polled, is_write, proxied
+from servers import EmbeddedServer, flush
 
 from rvlstate.errors import RvlstateError
 from rvlstate.model.state import State
 from rvlstate.runtime.admit import ApplyOptions
+from rvlstate.runtime.lock import LEASE_VARIABLE
 from rvlstate.runtime.lock_info import read_lock
 
-PRODUCTS = 60
-APPLY = ("apply", "--yes")
-IMPORT = ("import", "--all")
-FIELDS = (text("title"), tag("category"), vector("embedding", m=8))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One plan: `before` makes the server as it is, `change` edits the files, `answers` are names that always answer.
-
-    `operations` are the kinds of steps that the plan must have, so that the case stays what it is called.
-    `may_rebuild`: killed between its names, it is built once more, under the next revision: an index that an alias
-    leads to is not taken up, since it would be removed if its build failed.
-    """
-
-    name: str
-    before: Callable[[Shop], None]
-    change: Callable[[Shop], None]
-    operations: tuple[str, ...]
-    answers: tuple[str, ...] = ("products",)
-    allow: tuple[str, ...] = ()
-    may_rebuild: bool = False
-    command: tuple[str, ...] = APPLY
-
-
-def _managed(shop: Shop) -> None:
-    """Products behind an alias, created by rvlstate, with synonyms."""
-    load_products(shop.client, PRODUCTS)
-    shop.declare("products", *FIELDS)
-    shop.apply()
-    for group, terms in (("g1", ("shoe", "sneaker")), ("g2", ("running", "jogging"))):
-        shop.client.execute_command("FT.SYNUPDATE", "products", group, *terms)
-    await_built(shop.client, "products")
-
-
-def _physical(shop: Shop) -> None:
-    """Products under a physical name."""
-    shop.configure(policy={"naming": "plain"})
-    _managed(shop)
-
-
-def _two(shop: Shop) -> None:
-    """Nothing applied yet; two indexes over different documents, the first by name depends on the second."""
-    load_products(shop.client, PRODUCTS)
-    load_products(shop.client, PRODUCTS, prefix="parts:")
-
-
-def _hijacked(shop: Shop) -> None:
-    _managed(shop)
-    shop.client.execute_command(
-        "FT.CREATE", "products", "PREFIX", "1", "products:", "SCHEMA", "title", "TEXT", "category", "TAG"
-    )
-    await_built(shop.client, "products")
-
-
-def _reweighted(shop: Shop) -> None:
-    shop.declare("products", text("title", weight=3.0), tag("category", sortable=True), FIELDS[2])
-
-
-def _renamed(shop: Shop) -> None:
-    shop.undeclare("products")
-    shop.configure(indexes={"goods": {"renamed_from": "products"}})
-    shop.declare("goods", *FIELDS, prefix="products:")
-
-
-def _declared_two(shop: Shop) -> None:
-    shop.configure(indexes={"parts": {"depends_on": ["products"]}})
-    shop.declare("parts", *FIELDS)
-    shop.declare("products", *FIELDS)
-
-
-def _two_managed(shop: Shop) -> None:
-    _two(shop)
-    _declared_two(shop)
-    shop.apply()
-
-
-def _both_changed(shop: Shop) -> None:
-    shop.declare("parts", text("title", weight=2.0), *FIELDS[1:])
-    _reweighted(shop)
-
-
-def _added(shop: Shop) -> None:
-    shop.declare("products", *FIELDS, {"name": "price", "type": "numeric"}, tag("brand", separator="|"))
-
-
-BUILD = ("create_index", "await_build", "verify_index")
-SHADOW = (*BUILD, "point_alias", "drop_index")
-
-CASES = (
-    Case(
-        name="create",
-        before=lambda shop: load_products(shop.client, PRODUCTS),
-        change=lambda shop: shop.declare("products", *FIELDS),
-        operations=(*BUILD, "point_alias"),
-        answers=(),
-    ),
-    Case(
-        name="create-plain",
-        before=lambda shop: (shop.configure(policy={"naming": "plain"}), load_products(shop.client, PRODUCTS))[0],
-        change=lambda shop: shop.declare("products", *FIELDS),
-        operations=(*BUILD, "record_index"),
-        answers=(),
-    ),
-    Case(name="add-fields", before=_managed, change=_added, operations=("add_fields",)),
-    Case(name="shadow-over-alias", before=_managed, change=_reweighted, operations=SHADOW),
-    Case(
-        name="shadow-over-physical-name",
-        before=_physical,
-        change=_reweighted,
-        operations=(*BUILD, "take_name"),
-        allow=("NAME_BECOMES_ALIAS",),
-    ),
-    Case(
-        name="delete",
-        before=_two_managed,
-        change=lambda shop: (shop.undeclare("parts"), shop.configure(indexes={}))[0],
-        operations=("drop_alias", "drop_index"),
-        allow=("DELETES_INDEX",),
-    ),
-    Case(
-        name="rename",
-        before=_managed,
-        change=_renamed,
-        operations=("point_alias", "drop_alias"),
-        answers=("products|goods",),
-        allow=("DELETES_INDEX",),
-    ),
-    Case(
-        name="rename-of-physical-name",
-        before=_physical,
-        change=_renamed,
-        operations=("point_alias", "forget_index"),
-        answers=("products", "products|goods"),
-        allow=("DELETES_INDEX",),
-    ),
-    Case(
-        name="rename-and-rebuild",
-        before=_managed,
-        change=lambda shop: (_renamed(shop), shop.declare("goods", *FIELDS[:2], prefix="products:"))[0],
-        operations=(*BUILD, "point_alias", "drop_index", "forget_index"),
-        answers=("products|goods",),
-        allow=("DELETES_INDEX",),
-    ),
-    Case(
-        name="rename-of-physical-name-and-rebuild",
-        before=_physical,
-        change=lambda shop: (_renamed(shop), shop.declare("goods", *FIELDS[:2], prefix="products:"))[0],
-        operations=(*BUILD, "point_alias", "drop_index", "forget_index"),
-        answers=("products|goods",),
-        allow=("DELETES_INDEX",),
-    ),
-    Case(
-        name="two-with-dependency",
-        before=_two,
-        change=_declared_two,
-        operations=(*BUILD, "point_alias", *BUILD, "point_alias"),
-        answers=(),
-    ),
-    Case(
-        name="two-shadows",
-        before=_two_managed,
-        change=_both_changed,
-        operations=(*BUILD, "point_alias", *SHADOW, "drop_index"),
-        answers=("products", "parts"),
-    ),
-    Case(
-        name="further-alias",
-        before=_managed,
-        change=lambda shop: shop.configure(indexes={"products": {"aliases": ["wares"]}}),
-        operations=("point_alias", "record_index"),
-    ),
-    Case(
-        name="further-alias-through-a-shadow",
-        before=lambda shop: (
-            shop.configure(indexes={"products": {"aliases": ["wares"]}}),
-            _managed(shop),
-        )[0],
-        change=_reweighted,
-        operations=(*BUILD, "point_alias", "point_alias", "drop_index"),
-        answers=("products", "wares"),
-    ),
-    Case(
-        name="further-alias-through-a-shadow-over-physical-name",
-        before=lambda shop: (
-            shop.configure(indexes={"products": {"aliases": ["wares"]}}),
-            _physical(shop),
-        )[0],
-        change=_reweighted,
-        operations=(*BUILD, "point_alias", "take_name"),
-        answers=("products", "wares"),
-        allow=("NAME_BECOMES_ALIAS",),
-        may_rebuild=True,
-    ),
-    Case(
-        name="hijack-repair",
-        before=_hijacked,
-        change=lambda shop: None,  # noqa: ARG005  # the server was changed, not the files
-        operations=("drop_index", "point_alias"),
-        allow=("DELETES_INDEX",),
-    ),
-)
+Start = Callable[["Future[int]"], Ending]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,17 +38,23 @@ class Result:
     aliases: dict[str, str | None]
     state: State
     documents: dict[bytes, str]
+    files: dict[Path, bytes]
 
 
 @dataclass(slots=True, kw_only=True)
 class Matrix:
-    """One case on a server behind a proxy: its undisturbed run, and as many killed ones as are asked for."""
+    """One case on a server behind a proxy: its undisturbed run, and as many killed ones as are asked for.
+
+    With `lease_seconds` nobody takes the lock of a killed run away: the next run waits until the lease has ended.
+    """
 
     case: Case
     shop: Shop
     proxy: Proxy
     nursery: Nursery
+    lease_seconds: float | None = None
     before: list[tuple[Any, ...]] = field(default_factory=list)
+    files: dict[Path, bytes] = field(default_factory=dict)
     points: list[tuple[Point, Command]] = field(default_factory=list)
     expected: Result | None = None
 
@@ -252,9 +64,10 @@ class Matrix:
             self.case.before(replace(self.shop, url=self.proxy.url, client=seen))
         self._remember()
         self.case.change(self.shop)
-        plan = self.shop.plan()
-        kinds = tuple(step.operation.operation for step in plan.steps)
-        assert kinds == self.case.operations, kinds
+        self.files = files_of(self.shop)
+        if self.case.command == APPLY:
+            kinds = tuple(operations(self.shop.plan()))
+            assert kinds == self.case.operations, kinds
         self.proxy.rearm(watch=self._still_answers)
         ending = self._run_child(Future())
         assert ending.code == 0, ending.output
@@ -269,7 +82,11 @@ class Matrix:
         self.before += [("RESTORE", key, 0, client.dump(key), "REPLACE") for key in client.scan_iter(count=1000)]
 
     def restore(self) -> None:
-        """The server as it was before."""
+        """Server and files as they were before."""
+        for path in files_of(self.shop).keys() - self.files.keys():
+            path.unlink()
+        for path, content in self.files.items():
+            path.write_bytes(content)
         client = self.shop.client
         client.flushall()
         pipeline = client.pipeline(transaction=False)
@@ -279,23 +96,24 @@ class Matrix:
         for name in live_names(client):
             await_built(client, name)
 
-    def kill(self, point: Point) -> bool:
-        """Kill an apply at a point, run it again to the end, and compare with the undisturbed run.
+    def kill(self, point: Point, *, start: Start | None = None) -> bool:
+        """Kill a run at a point, run it again to the end, and compare with the undisturbed run.
 
-        False if the run ended before it came to that point.
+        False if the run ended before it came to that point. `start` makes the process, a child of the nursery if None.
         """
         assert self.expected is not None
         self.restore()
         pid: Future[int] = Future()
         self.proxy.rearm(Trap(point, lambda: os.kill(pid.result(10), signal.SIGKILL)), self._still_answers)
-        ending = self._run_child(pid)
+        ending = (start or self._run_child)(pid)
         if not self.proxy.sprung:
             assert ending.code == 0, ending
             return False
         assert ending.killed, ending
         self._still_answers(None)
         assert documents(self.shop.client) == self.expected.documents
-        self._take_lock_away()
+        if self.lease_seconds is None:
+            self._take_lock_away()
         problems = list(self.proxy.problems)
         self.proxy.rearm(watch=self._still_answers)
         self._run_again()
@@ -306,12 +124,13 @@ class Matrix:
 
     def kill_at(self, points: Iterable[tuple[Point, Command]]) -> None:
         """Kill at each of the points, and tell all of those from which a run did not recover."""
-        failed, missed = [], []
+        missed = []
+        failed = []
         for point, command in points:
             try:
                 if not self.kill(point):
                     missed.append((point, command))
-            except (AssertionError, RvlstateError, redis.RedisError) as error:
+            except (AssertionError, RvlstateError, redis.RedisError) as error:  # noqa: PERF203  # all are to be told
                 failed.append(f"{point}: {type(error).__name__}: {error}")
         assert not failed, "\n".join([f"{self.case.name}: {len(failed)} points", *failed])
         assert all(is_polled(command) for _, command in missed), missed
@@ -322,13 +141,27 @@ class Matrix:
             if self.case.command == IMPORT:
                 project.import_indexes((), everything=True)
             else:
-                assert project.apply(options=ApplyOptions(allow=self.case.allow)).plan_empty
+                options = ApplyOptions(allow=self.case.allow, lock_timeout=2 * (self.lease_seconds or 0.0))
+                assert project.apply(options=options).plan_empty
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of rvlstate."""
+        flags = [word for code in self.case.allow for word in ("--allow", code)]
+        return ("--project", str(self.shop.file), "--redis-url", self.proxy.url, *self.case.command, *flags)
 
     def _run_child(self, pid: Future[int]) -> Ending:
-        flags = [word for code in self.case.allow for word in ("--allow", code)]
-        where = ("--project", str(self.shop.file), "--redis-url", self.proxy.url)
-        pid.set_result(self.nursery.run(*where, *self.case.command, *flags))
+        environ = {LEASE_VARIABLE: str(self.lease_seconds)} if self.lease_seconds else {}
+        pid.set_result(self.nursery.run(*self.arguments, environ=environ))
         return self.nursery.wait(pid.result())
+
+    def run_program(self, pid: Future[int]) -> Ending:
+        """Run the installed program."""
+        program = [str(Path(sys.executable).with_name("rvlstate")), *self.arguments]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            pid.set_result(process.pid)
+            output, _ = process.communicate()
+        return Ending(code=process.returncode, output=output)
 
     def _take_lock_away(self) -> None:
         with self.shop.project(schemas="ignored") as project:
@@ -354,16 +187,37 @@ class Matrix:
         with self.shop.project(schemas="ignored") as project:
             state = project.state()
         assert state.intents == (), f"left behind: {[intent.physical for intent in state.intents]}"
-        assert state.run is not None
-        assert state.run.finished
+        assert state.run is None or state.run.finished
         aliases = ("products", "goods", "wares", "parts")
         result = Result(
             indexes={name: index_facts(client, name) for name in sorted(live_names(client))},
             aliases={name: resolves_to(client, name) for name in aliases},
             state=replace(state, run=None, serial=0, lineage=state.lineage and "known"),
             documents=documents(client),
+            files=files_of(self.shop),
         )
         return anonymised(result) if self.case.may_rebuild else result
+
+
+@contextmanager
+def prepared(case: Case, server: EmbeddedServer, folder: Path, nursery: Nursery) -> Iterator[Matrix]:
+    """A case on an emptied server behind a proxy, its undisturbed run done."""
+    flush(server)
+    # The socket of the proxy is beside the server: the path of a socket must be short.
+    with proxied(server.folder.parent, server.url) as proxy, opened_shop(folder / "shop", server) as shop:
+        matrix = Matrix(case=case, shop=shop, proxy=proxy, nursery=nursery)
+        matrix.prepare()
+        yield matrix
+
+
+def decisive(matrix: Matrix) -> list[tuple[Point, Command]]:
+    """The points after which the server is in a state that a later run could take for another one."""
+    return [(point, command) for point, command in matrix.points if is_write(command) and not is_journal(command)]
+
+
+def files_of(shop: Shop) -> dict[Path, bytes]:
+    """The project file and all schema files."""
+    return {path: path.read_bytes() for path in sorted(shop.folder.rglob("*.yaml"))}
 
 
 def anonymised(result: Result) -> Result:
@@ -378,6 +232,7 @@ def anonymised(result: Result) -> Result:
         aliases={name: strip(physical) for name, physical in result.aliases.items()},
         state=replace(result.state, records=records),
         documents=result.documents,
+        files=result.files,
     )
 
 
@@ -388,3 +243,4 @@ def assert_same(got: Result, expected: Result) -> None:
     assert got.indexes == expected.indexes
     assert got.state == expected.state
     assert got.documents == expected.documents
+    assert got.files == expected.files

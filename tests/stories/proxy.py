@@ -147,7 +147,7 @@ class Proxy:
             self.counted[label(command)] += 1
             if self._springs("before", command):
                 return False
-            server.sendall(hiredis.pack_command(command))
+            server.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]  # declared for one argument
             reply = self._reply(server, replies)
             self.seen.append(command)
             if self._springs("after", command):

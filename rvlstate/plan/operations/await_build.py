@@ -89,7 +89,13 @@ class AwaitBuild(Defaults):
     def _progress(self, statistics: Statistics) -> Report:
         waiting = statistics.indexing and not statistics.percent and not statistics.documents
         note = "queued behind other scans of the server" if waiting else f"{statistics.documents:,} documents indexed"
-        return Report(note, done=round(statistics.percent * 1000), total=1000, figures=_figures(statistics))
+        # Keys written meanwhile let the server count more than it set out to scan.
+        return Report(
+            note,
+            done=min(round(statistics.percent * 1000), 999 + is_calm(statistics)),
+            total=1000,
+            figures=_figures(statistics),
+        )
 
 
 def is_calm(statistics: Statistics) -> bool:
