@@ -53,6 +53,11 @@ class ModelServer:
         return Catalog(indexes=indexes, aliases=tuple(sorted(seen.items())))
 
     @property
+    def hidden(self) -> tuple[tuple[str, str], ...]:
+        """The aliases that a physical index of their name hides."""
+        return tuple(pair for pair in sorted(self.aliases.items()) if pair[0] in self.indexes)
+
+    @property
     def names(self) -> dict[str, str]:
         """Every name that answers, with the physical index behind it."""
         return {**self.aliases, **{name: name for name in self.indexes}}

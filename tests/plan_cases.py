@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from strategies import CAPABILITIES
 
 from rvlstate.model.address import REVISION
@@ -45,7 +44,7 @@ ALGORITHMS: dict[str, type[Any]] = {"flat": Flat, "hnsw": Hnsw, "svs-vamana": Sv
 SETTINGS = frozenset(item.name for item in fields(IndexDefinition)) - {"fields"}
 GIVEN = frozenset(
     {"name", "because", "managed", "live", "aliases", "records", "intents", "desired", "protected", "policy", "server"}
-    | {"targets"}
+    | {"targets", "hidden", "edit"}
 )
 EXPECTED = frozenset(
     {"plan", "changes", "steps", "hazards", "refused", "deferred", "unmanaged", "drift", "unverifiable", "warnings"}
@@ -56,12 +55,17 @@ EDITS = frozenset({"name", "base", "with", "without", "transforms", "field_renam
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One case: what is given as values, what is expected as written."""
+    """One case: what is given as values, what is expected as written.
+
+    `hidden` are aliases that a physical index of their name hides; `edit` tells that it is a row of `edits`.
+    """
 
     id: str
     world: World
     desired: Desired
     targets: tuple[str, ...] = ()
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    edit: bool = False
     expected: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -91,7 +95,7 @@ def as_case(row: Mapping[str, Any]) -> dict[str, Any]:
     expected = {key: row[key] for key in row.keys() & EXPECTED - {"changes"}}
     usual = {"plan": {"goods": "update shadow goods@1 -> goods@2"}, "steps": "shadow"}
     shadow = set(changes.values()) - {None} == {"shadow"} and "deferred" not in row
-    return {"name": row["name"], **given, "changes": changes, **(usual if shadow else {}), **expected}
+    return {"name": row["name"], "edit": True, **given, "changes": changes, **(usual if shadow else {}), **expected}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,8 @@ class Book:
             world=self._world(entry),
             desired=self._desired(entry),
             targets=tuple(entry.get("targets", ())),
+            hidden=entry.get("hidden", {}),
+            edit=entry.get("edit", False),
             expected=expected,
         )
 
@@ -127,6 +133,8 @@ class Book:
                     catalog = catalog.with_alias(alias, physical)
         for physical, spec in entry.get("live", {}).items():
             catalog = catalog.with_index(self._live(physical, spec))
+        for alias in entry.get("hidden", {}):
+            catalog = catalog.without_alias(alias)
         for alias, physical in entry.get("aliases", {}).items():
             catalog = catalog.with_alias(alias, physical) if physical else catalog.without_alias(alias)
         for name, spec in entry.get("records", {}).items():

@@ -136,11 +136,11 @@ def definitions(draw: Draw) -> IndexDefinition:
 @st.composite
 def edits(draw: Draw, definition: IndexDefinition) -> IndexDefinition:
     """The same index after somebody edited its schema: a field added, removed, changed or moved; or settings."""
-    other = draw(definitions())
+    other: IndexDefinition = draw(definitions())
     kind = draw(st.sampled_from(("add", "add", "remove", "field", "attribute", "settings", "order", "another")))
     present = {field.name for field in definition.fields}
     if kind == "another":
-        return replace(other)
+        return other
     if kind == "settings":
         return replace(other, storage=definition.storage, fields=definition.fields)
     if kind == "order":
@@ -161,7 +161,8 @@ def one_attribute(draw: Draw, field: Field) -> Field:
     """The same field with one of its flags turned."""
     flags = [item.name for item in fields(field) if isinstance(getattr(field, item.name), bool)]
     flag = draw(st.sampled_from(flags))
-    return replace(field, **{flag: not getattr(field, flag)})
+    turned: Any = {flag: not getattr(field, flag)}
+    return replace(field, **turned)
 
 
 BASE = IndexDefinition(prefixes=("p:",), fields=(TextField(name="title", identifier="title"),))

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,9 +24,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_server import KilledError, ModelServer, Runner
 from plan_cases import Case, load_cases
-from strategies import CLUSTER, FEW, STANDALONE, Hand, History, definitions, edits, histories
+from strategies import CLUSTER, STANDALONE, Hand, History, definitions, edits, histories
 
-from rvlstate.errors import CommandRefusedError, RvlstateError
+from rvlstate.errors import CommandRefusedError
 from rvlstate.model.address import REVISION
 from rvlstate.model.canonical import canonicalise, mask
 from rvlstate.model.catalog import Catalog, LiveIndex
@@ -55,6 +55,7 @@ class Scene:
     desired: Desired
     world: World
     targets: tuple[str, ...] = ()
+    hidden: tuple[tuple[str, str], ...] = ()
 
     def plan(self) -> Plan:
         """The plan of this scene."""
@@ -62,18 +63,27 @@ class Scene:
 
     def runner(self, **options: Any) -> Runner:
         """A runner on a copy of the server."""
-        return Runner(ModelServer(self.world.catalog), self.world.state, **options)
+        return Runner(self.server(), self.world.state, **options)
+
+    def server(self) -> ModelServer:
+        """The server as it is, with what cannot be seen."""
+        server = ModelServer(self.world.catalog)
+        server.aliases.update(self.hidden)
+        return server
 
     def after(self, runner: Runner) -> Scene:
         """The scene as a runner left it, with all scans done."""
         runner.server.finish_scans()
         world = replace(self.world, catalog=runner.server.catalog, state=runner.state)
-        return replace(self, world=world)
+        known = {record.name for record in runner.state.records} | {wanted.name for wanted in self.desired.indexes}
+        targets = tuple(name for name in self.targets if name in known)
+        return replace(self, world=world, targets=targets, hidden=runner.server.hidden)
 
 
 def scene_of(case: Case) -> Scene:
     """A case as a scene."""
-    return Scene(desired=case.desired, world=case.world, targets=case.targets)
+    hidden = tuple(case.hidden.items())
+    return Scene(desired=case.desired, world=case.world, targets=case.targets, hidden=hidden)
 
 
 def held_back(plan: Plan) -> set[str]:
@@ -100,9 +110,9 @@ def assert_reached(scene: Scene, plan: Plan) -> None:
         record = scene.world.state.record(wanted.name)
         assert record is not None
         assert record.physical == physical
-    if not held_back(plan):
+    if not held_back(plan) and len(scene.targets) == len(plan.targets):
         assert [step.operation.summary for step in scene.plan().steps] == []
-        if not scene.targets:
+        if not plan.targets:
             assert stray(scene) <= set(plan.unmanaged), "an index of ours that nobody will ever drop"
 
 
@@ -121,15 +131,17 @@ def assert_leads_there(scene: Scene) -> None:
     """Laws 1 and 2; and what each step was predicted to do is what its flow does."""
     plan, runner = scene.plan(), scene.runner()
     for step in plan.steps:
-        predicted = step.operation.effect(runner.server.catalog)
+        predicted, hidden = step.operation.effect(runner.server.catalog), dict(runner.server.hidden)
         runner.run([step])
-        assert shape(runner.server.catalog) == shape(predicted), step.operation.summary
+        assert shape(runner.server.catalog, hidden) == shape(predicted, hidden), step.operation.summary
     assert_reached(scene.after(runner), plan)
+    assert set(runner.state.intents) <= set(scene.world.state.intents), "an intent that is done with"
 
 
-def shape(catalog: Catalog) -> tuple[dict[str, IndexDefinition], dict[str, str]]:
-    """A catalog without its figures; hidden aliases may come to light, so only those that the steps know count."""
-    return {index.name: index.definition for index in catalog.indexes}, dict(catalog.aliases)
+def shape(catalog: Catalog, hidden: Mapping[str, str]) -> tuple[dict[str, IndexDefinition], dict[str, str]]:
+    """A catalog without its figures, and without aliases that nobody could see before and that came to light."""
+    aliases = {alias: target for alias, target in catalog.aliases if hidden.get(alias) != target}
+    return {index.name: index.definition for index in catalog.indexes}, aliases
 
 
 # Law 3
@@ -174,7 +186,7 @@ def assert_survives_writing(scene: Scene) -> None:
 # Law 5
 
 
-def assert_killed_anywhere(scene: Scene, points: Callable[[int], list[int]]) -> None:
+def assert_killed_anywhere(scene: Scene, points: Callable[[int], Iterable[int]]) -> None:
     """Law 5, killed before each of the writes that `points` picks from their number."""
     plan = scene.plan()
     whole = scene.runner(watch=watcher(scene, plan))
@@ -192,9 +204,8 @@ def assert_killed_anywhere(scene: Scene, points: Callable[[int], list[int]]) -> 
 
 
 def watcher(scene: Scene, plan: Plan) -> Callable[[ModelServer], None]:
-    """What must hold after every write: names go on answering from built indexes, and nobody else's index is dropped."""
-    operations = [step.operation for step in plan.steps]
-    names = ModelServer(scene.world.catalog).names.keys() - given_up(operations)
+    """What holds after every write: names go on answering from built indexes, and nobody else's index is dropped."""
+    names = scene.server().names.keys() - given_up(scene, plan)
     declared = {name for wanted in scene.desired.indexes for name in (wanted.name, *wanted.aliases)}
     watched = sorted(names & declared)
     foreign = foreign_indexes(scene, plan)
@@ -210,11 +221,19 @@ def watcher(scene: Scene, plan: Plan) -> Callable[[ModelServer], None]:
     return watch
 
 
-def given_up(operations: list[AnyOperation]) -> set[str]:
-    """Names that the steps say will stop answering, for good or (a takeover that is not atomic) for a moment."""
-    names = {operation.name for operation in operations if isinstance(operation, DropAlias)}
-    names |= {operation.name for operation in operations if isinstance(operation, TakeName) and not operation.atomic}
-    return names | {operation.physical for operation in operations if isinstance(operation, DropIndex)}
+def given_up(scene: Scene, plan: Plan) -> set[str]:
+    """Names that the plan says will stop answering, for good or (a takeover that is not atomic) for a moment."""
+    told = " ".join(hazard.message for hazard in plan.hazards if hazard.code == "DELETES_INDEX")
+    names = {name for name in scene.server().names if f"{name} stops answering" in told}
+    for step in plan.steps:
+        match step.operation:
+            case DropAlias(name=name) | TakeName(name=name, atomic=False):
+                names.add(name)
+            case DropIndex(physical=physical, because="in_the_way") if physical not in dict(scene.hidden):
+                names.add(physical)
+            case DropIndex(physical=physical, because="deleted"):
+                names.add(physical)
+    return names
 
 
 def foreign_indexes(scene: Scene, plan: Plan) -> set[str]:
@@ -249,9 +268,7 @@ def assert_can_be_undone(scene: Scene) -> None:
 def answers(server: ModelServer) -> dict[str, IndexDefinition]:
     """Each name that answers and is not one of our own making, with the definition behind it."""
     return {
-        name: server.indexes[physical].definition
-        for name, physical in server.names.items()
-        if not REVISION.match(name)
+        name: server.indexes[physical].definition for name, physical in server.names.items() if not REVISION.match(name)
     }
 
 
@@ -270,9 +287,7 @@ def remove_fields(operation: AddFields, server: ModelServer, scene: Scene) -> No
     added = {field.name for field in operation.fields}
     serves = operation.serves
     kept = tuple(field for field in serves.definition.fields if field.name not in added)
-    wanted = DesiredIndex(
-        name=serves.name, definition=replace(serves.definition, fields=kept), aliases=serves.aliases
-    )
+    wanted = DesiredIndex(name=serves.name, definition=replace(serves.definition, fields=kept), aliases=serves.aliases)
     state = State(records=(serves,))
     world = replace(scene.world, catalog=server.catalog, state=state)
     back = build_plan(Desired(project="shop", indexes=(wanted,)), world)
@@ -311,7 +326,10 @@ def test_every_case_obeys_the_laws(case: Case) -> None:
     assert_leads_there(scene)
     assert_order_is_nothing(scene, random.Random(case.id))
     assert_survives_writing(scene)
-    assert_killed_anywhere(scene, lambda writes: list(range(writes)))
+    # Edits of one schema differ in what is created, not in how: one point each is as good as all.
+    rng = random.Random(case.id)
+    points = (lambda writes: [rng.randrange(writes)] if writes else []) if case.edit else range
+    assert_killed_anywhere(scene, points)
     assert_can_be_undone(scene)
     assert_losses_are_hazards(scene)
 

@@ -16,6 +16,7 @@ import pytest
 from conftest import NewServer
 from keys_clients import ADA, BOB, KINDS, open_keys, open_kind
 from lock_holder import holder_process
+from records import edit_record, read_record
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -108,11 +109,11 @@ def test_threads_at_once_exactly_one_wins(client: KeysClient) -> None:
 
 @pytest.mark.parametrize("address", ["redis_url", "cluster_url"])
 def test_processes_at_once_exactly_one_wins(address: str, request: pytest.FixtureRequest) -> None:
-    """Of three processes that try together exactly one gets the lock, forty times."""
+    """Of three processes that try together exactly one gets the lock, twenty-five times."""
     url = request.getfixturevalue(address)
     with ExitStack() as stack:
         holders = [stack.enter_context(holder_process(url, "shop", lease_seconds=10)) for _ in range(3)]
-        for _ in range(40):
+        for _ in range(25):
             for holder in holders:
                 holder.send("acquire")
             answers = [holder.answer() for holder in holders]
@@ -230,15 +231,16 @@ def test_a_frozen_holder_has_lost_even_if_nobody_followed(redis_url: str, plain:
         assert holder.ask("save after") == "LockLostError"
 
 
-def test_the_heartbeat_keeps_the_lease(client: KeysClient) -> None:
-    """A lease of half a second is held without a break over four times its length."""
-    with take(client, lease_seconds=0.5) as lease:
-        ends = time.monotonic() + 2.0
+@pytest.mark.parametrize("address", ["redis_url", "cluster_url"])
+def test_the_heartbeat_keeps_the_lease(address: str, request: pytest.FixtureRequest) -> None:
+    """A lease of a second is held without a break over more than three times its length."""
+    with open_keys(request.getfixturevalue(address)) as client, take(client, lease_seconds=1) as lease:
+        ends = time.monotonic() + 3.2
         while time.monotonic() < ends:
             info = read_lock(client, "shop")
             assert info is not None
             assert info.id == lease.id
-            time.sleep(0.02)
+            time.sleep(0.05)
         lease.check()
 
 
@@ -255,7 +257,7 @@ def test_the_heartbeat_notices_a_takeover_by_itself(plain: KeysClient) -> None:
 
 def test_a_lost_lease_is_lost_though_its_new_holder_cannot_be_read(plain: KeysClient, redis_url: str) -> None:
     """What the server refused is not forgotten because the next question failed."""
-    rules = [f"+{command}" for command in WRITE_COMMANDS if command != "HGETALL"]
+    rules = [f"+{command}" for command in WRITE_COMMANDS if command != "PTTL"]
     plain.acl_setuser("blind", enabled=True, nopass=True, keys=["*"], commands=rules)
     with Redis.from_url(redis_url, username="blind", decode_responses=True) as blind, take(blind) as lease:
         plain.delete(KEYS.lock)
@@ -305,7 +307,7 @@ def test_a_repeated_token_is_no_use_under_another_id(client: KeysClient) -> None
 def test_a_fence_edited_by_hand_does_not_stop_the_lock(plain: KeysClient) -> None:
     """A fence that is no number starts again."""
     take(plain).release()
-    plain.hset(KEYS.state, "fence", "seven")
+    edit_record(plain, KEYS.state, fence="seven")
     with take(plain) as lease:
         lease.check()
 
@@ -370,8 +372,8 @@ def test_what_is_shown_holds_no_secrets_and_no_control_characters(plain: KeysCli
     """A step with an address and an escape sequence is shown without password and in one harmless line."""
     with take(plain) as lease:
         lease.describe_step("copy from redis://admin:hunter2@db:6379/0\x1b[2J\nnext")
-        assert plain.hget(KEYS.lock, "step") == "copy from redis://***@db:6379/0 [2J next"
-        plain.hset(KEYS.lock, "who", "mallory\x1b[2J")
+        assert read_record(plain, KEYS.lock)["step"] == "copy from redis://***@db:6379/0 [2J next"
+        edit_record(plain, KEYS.lock, who="mallory\x1b[2J")
         info = read_lock(plain, "shop")
     assert info is not None
     assert info.who == "mallory [2J"
@@ -405,7 +407,7 @@ def test_a_server_that_came_back_empty_ends_the_lease(new_server: NewServer) -> 
 def test_a_server_away_for_longer_than_the_lease_ends_it(new_server: NewServer) -> None:
     """A short outage does not fail a check; one past the lease counts as lost, with the reason."""
     server = new_server()
-    with open_keys(server.url) as client, take(client, lease_seconds=1.5) as lease:
+    with open_keys(server.url) as client, take(client, lease_seconds=2.5) as lease:
         os.kill(server.pid, signal.SIGKILL)
         wait_until(lambda: not reachable(client))
         lease.check()
@@ -444,7 +446,7 @@ def test_a_server_without_memory_lets_the_holder_go_on_and_leave(new_server: New
             client.config_set("maxmemory", "1")
             lease.describe_step("in want of memory")
             assert client.pttl(KEYS.lock) > 4000
-            assert client.hget(KEYS.lock, "step") == "in want of memory"
+            assert read_record(client, KEYS.lock)["step"] == "in want of memory"
         assert read_lock(client, "shop") is None
         with pytest.raises(Exception, match="maxmemory"):
             take(client)
@@ -468,11 +470,17 @@ def test_a_reader_needs_no_right_to_write(plain: KeysClient, redis_url: str) -> 
 
 def test_a_lock_key_of_another_type_is_told_as_such(client: KeysClient) -> None:
     """A key that somebody else wrote is neither overwritten nor taken for a lock."""
-    client.set(KEYS.lock, "mine")
-    for attempt in (lambda: take(client), lambda: read_lock(client, "shop"), lambda: unlock(client, "shop", "id")):
-        with pytest.raises(StateError, match="did not write"):
-            attempt()
-    assert client.get(KEYS.lock) == "mine"
+    for write, read in (
+        (lambda: client.set(KEYS.lock, "mine"), lambda: client.get(KEYS.lock)),
+        (lambda: client.rpush(KEYS.lock, "mine"), lambda: client.lrange(KEYS.lock, 0, -1)),
+    ):
+        client.delete(KEYS.lock)
+        write()
+        before = read()
+        for attempt in (lambda: take(client), lambda: read_lock(client, "shop"), lambda: unlock(client, "shop", "id")):
+            with pytest.raises(StateError, match="did not write"):
+                attempt()
+        assert read() == before
 
 
 def test_a_lock_without_expiry_is_told_as_such(plain: KeysClient) -> None:

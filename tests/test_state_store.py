@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from conftest import NewServer
 from keys_clients import ADA, KINDS, open_keys, open_kind
+from records import edit_record, read_record
 from redis import Redis, RedisCluster
 
 from rvlstate.errors import LockLostError, StateError
@@ -195,7 +196,7 @@ def test_nothing_is_written_without_the_lease(client: KeysClient) -> None:
     with take(client) as lease:
         with pytest.raises(LockLostError):
             store.save(change, released)
-        client.hset(KEYS.state, "fence", lease.token + 1)
+        edit_record(client, KEYS.state, fence=lease.token + 1)
         with pytest.raises(LockLostError):
             store.save(change, lease)
     assert store.load() == state
@@ -215,19 +216,27 @@ def test_a_refused_write_marks_the_lease_as_lost(plain: KeysClient) -> None:
 Damage = Callable[[KeysClient], object]
 
 DAMAGES: dict[str, Damage] = {
-    "payload edited": lambda client: client.hset(
-        KEYS.state, "payload", str(client.hget(KEYS.state, "payload")).replace("768", "384")
+    "payload edited": lambda client: edit_record(
+        client, KEYS.state, payload=read_record(client, KEYS.state)["payload"].replace("768", "384")
     ),
-    "payload cut": lambda client: client.hset(KEYS.state, "payload", str(client.hget(KEYS.state, "payload"))[:-9]),
-    "payload binary": lambda client: client.hset(KEYS.state, "payload", b"\xff\xfe\x00"),
-    "payload gone": lambda client: client.hdel(KEYS.state, "payload"),
-    "serial edited": lambda client: client.hset(KEYS.state, "serial", 9),
-    "serial no number": lambda client: client.hset(KEYS.state, "serial", "nine"),
-    "lineage edited": lambda client: client.hset(KEYS.state, "lineage", "other"),
-    "checksum gone": lambda client: client.hdel(KEYS.state, "checksum"),
-    "format gone": lambda client: client.hdel(KEYS.state, "format"),
-    "only the serial left": lambda client: client.hdel(
-        KEYS.state, "payload", "checksum", "format", "lineage", "written_at", "rvlstate_version"
+    "payload cut": lambda client: edit_record(
+        client, KEYS.state, payload=read_record(client, KEYS.state)["payload"][:-9]
+    ),
+    "payload gone": lambda client: edit_record(client, KEYS.state, payload=None),
+    "serial edited": lambda client: edit_record(client, KEYS.state, serial=9),
+    "serial no number": lambda client: edit_record(client, KEYS.state, serial="nine"),
+    "lineage edited": lambda client: edit_record(client, KEYS.state, lineage="other"),
+    "checksum gone": lambda client: edit_record(client, KEYS.state, checksum=None),
+    "format gone": lambda client: edit_record(client, KEYS.state, format=None),
+    "only the serial left": lambda client: edit_record(
+        client,
+        KEYS.state,
+        payload=None,
+        checksum=None,
+        format=None,
+        lineage=None,
+        written_at=None,
+        rvlstate_version=None,
     ),
 }
 
@@ -250,13 +259,30 @@ def test_a_damaged_state_is_refused_and_can_be_rebuilt(plain: KeysClient, damage
     assert rebuilt.serial in (before.serial + 1, 10, 1)
 
 
+@pytest.mark.parametrize("rubbish", [b"\xff\xfe\x00", b"rubbish", b"[1, 2]", b""])
+def test_a_state_that_is_rubbish_is_refused_and_can_be_rebuilt(plain: KeysClient, rubbish: bytes) -> None:
+    """What is no record at all is not believed either; the next holder of the lock can look at it and replace it."""
+    store = StateStore(plain, "shop")
+    with take(plain) as lease:
+        store.save(FULL, lease)
+    plain.set(KEYS.state, rubbish)
+    with pytest.raises(StateError, match="damaged"):
+        store.load()
+    with take(plain) as lease:
+        with pytest.raises(StateError, match="damaged"):
+            store.load()
+        assert "unreadable" in json.loads(store.pull())
+        rebuilt = store.replace(FULL, lease)
+        assert store.load() == rebuilt
+
+
 def test_rebuilding_goes_on_counting(plain: KeysClient) -> None:
     """A rebuilt state has a higher serial than the readable one before, and starts at 1 if there is none to read."""
     store = StateStore(plain, "shop")
     with take(plain) as lease:
         assert store.replace(FULL, lease).serial == 1
         assert store.replace(FULL, lease).serial == 2
-        plain.hset(KEYS.state, "serial", "many")
+        edit_record(plain, KEYS.state, serial="many")
         assert store.replace(FULL, lease).serial == 1
 
 
@@ -275,7 +301,7 @@ def test_a_newer_format_is_left_to_newer_versions(plain: KeysClient) -> None:
     store = StateStore(plain, "shop")
     with take(plain) as lease:
         store.save(FULL, lease)
-        plain.hset(KEYS.state, mapping={"format": 2, "rvlstate_version": "9.1"})
+        edit_record(plain, KEYS.state, format=2, rvlstate_version="9.1")
         for attempt in (store.load, lambda: store.replace(FULL, lease)):
             with pytest.raises(StateError, match=r"written by rvlstate 9\.1") as caught:
                 attempt()
@@ -301,12 +327,12 @@ def test_a_state_that_vanished_is_not_an_empty_one(client: KeysClient) -> None:
 
 def test_a_key_of_another_type_is_told_as_such(client: KeysClient) -> None:
     """A key that somebody else wrote is not overwritten."""
-    client.set(KEYS.state, "mine")
+    client.rpush(KEYS.state, "mine")
     store = StateStore(client, "shop")
     for attempt in (store.load, store.pull, lambda: take(client)):
         with pytest.raises(StateError, match="did not write"):
             attempt()
-    assert client.get(KEYS.state) == "mine"
+    assert client.lrange(KEYS.state, 0, -1) == ["mine"]
 
 
 def test_pull_shows_what_is_stored(client: KeysClient) -> None:

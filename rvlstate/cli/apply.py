@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rvlstate.plan.plan import Plan
     from rvlstate.project import Project
     from rvlstate.runtime.admit import ApplyOptions
+    from rvlstate.views.paper import Paper
 
 YES = "yes"
 
@@ -79,8 +81,13 @@ def command(
     options = ApplyOptions(allow=allow, lock_timeout=lock_timeout, reviewed=planfile is not None)
     with open_project(settings) as project:
         plan = _plan(project, planfile, targets)
-        _show_plan(settings, project, plan, options, aside=form == "json")
-        if not yes and _can_be_applied(project, plan, options):
+        asks = not yes and _can_be_applied(project, plan, options)
+        if form == "text":
+            show(settings, _plan_writer(settings, project, plan, options))
+            write_result("\n")
+        elif asks:
+            show_aside(settings, _plan_writer(settings, project, plan, options))
+        if asks:
             _ask(project, plan)
         with progress_view(settings, plan) as progress:
             report = project.apply(plan, options=options, on_event=progress)
@@ -101,18 +108,13 @@ def _plan(project: Project, planfile: Path | None, targets: tuple[str, ...]) -> 
     return load_plan(planfile)
 
 
-def _show_plan(settings: Globals, project: Project, plan: Plan, options: ApplyOptions, *, aside: bool) -> None:
-    """Show the plan on stdout, or on stderr where stdout is kept for the report."""
+def _plan_writer(settings: Globals, project: Project, plan: Plan, options: ApplyOptions) -> Callable[[Paper], None]:
+    """What writes the plan down, without the command that is being run already."""
     from rvlstate.views.plan_text import Detail, Ending, write_plan
 
-    allowed = tuple(HAZARD_CODES) if options.reviewed else options.allow
-    told = offer(settings, project, allowed=allowed)
+    told = offer(settings, project, allowed=tuple(HAZARD_CODES) if options.reviewed else options.allow)
     detail = Detail(everything=settings.verbose, ending=Ending.WITHOUT_COMMAND)
-    if not aside:
-        show(settings, lambda paper: write_plan(paper, plan, told, detail))
-        write_result("\n")
-    elif settings.log_format == "text" and not settings.quiet:
-        show_aside(settings, lambda paper: write_plan(paper, plan, told, detail))
+    return lambda paper: write_plan(paper, plan, told, detail)
 
 
 def _can_be_applied(project: Project, plan: Plan, options: ApplyOptions) -> bool:

@@ -28,8 +28,13 @@ def show_aside(settings: Globals, write: Callable[[Paper], None]) -> None:
 
 
 def show_json(data: Any) -> None:
-    """Show JSON-like data on stdout."""
+    """Show JSON-like data on stdout, indented."""
     write_result(json.dumps(data, indent=2, ensure_ascii=True) + "\n")
+
+
+def show_json_line(data: Any) -> None:
+    """Show JSON-like data on stdout in one line, for a result that is one of several."""
+    write_result(json.dumps(data, ensure_ascii=True) + "\n")
 
 
 def note(settings: Globals, text: str) -> None:

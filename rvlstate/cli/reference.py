@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
+from typing import get_args
 
 import click
 
 from rvlstate.cli.main import PROGRAM, root
+from rvlstate.events import Event
+from rvlstate.views.events import event_name
 
 WIDTH = 100
 INTRODUCTION = """\
@@ -33,8 +37,14 @@ colour and no question; `rvlstate apply` then needs `--yes`. Global options may 
 | 64 | the command line is wrong |
 | 130 | stopped from the keyboard while no run was in progress |
 
-An error is told on standard error: what, where, why, and what to do next. With `--log-format json` it is a JSON object
-in one line, like every event of a run; with `--format json` that object follows the text.
+An error is told on standard error: what, where, why, and what to do next. With `--format json` a JSON object in one
+line follows the text.
+
+## The log as JSON
+
+With `--log-format json` standard error holds JSON objects alone, one in a line, each with `event` and `time`.
+
+EVENTS
 
 ## Completion in the shell
 
@@ -52,7 +62,17 @@ file of the shell.
 def render_reference() -> str:
     """The whole text of docs/cli.md."""
     sections = [f"## {path}\n\n```text\n{text}\n```\n" for path, text in _helps(root, PROGRAM, None)]
-    return "\n".join([INTRODUCTION, *sections])
+    return "\n".join([INTRODUCTION.replace("EVENTS", "\n".join(_events())), *sections])
+
+
+def _events() -> Iterator[str]:
+    """The rows of the table of events."""
+    yield from ("| event | means |", "| --- | --- |")
+    for kind in get_args(Event):
+        meaning = inspect.cleandoc(kind.__doc__ or "").splitlines()[0]
+        yield f"| `{event_name(kind)}` | {meaning} |"
+    yield "| `note` | Something beside the result, such as a warning; `text` says it. |"
+    yield "| `error` | The command failed: `error` is the kind, `what`, `where`, `why`, `next`, and the `exit_code`. |"
 
 
 def _helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:

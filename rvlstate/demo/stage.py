@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,13 +119,27 @@ def staged(folder: Path | None, out: TextIO, *, keep: bool) -> Iterator[Stage]:
         shutil.copy(quickstart() / "rvlstate.yaml", home)
         shutil.copytree(quickstart(), home / "app", ignore=shutil.ignore_patterns("rvlstate.yaml", "README.md", ".*"))
         server = start_server(data)
-        yield Stage(folder=home, url=server.url, environment=_environment(server.url), out=out)
+        with _ended_by_sigterm():
+            yield Stage(folder=home, url=server.url, environment=_environment(server.url), out=out)
     finally:
         if keep:
             out.write(f"\nThe project is kept in {home}, and its server runs on: rvlstate server stop {data}\n")
         else:
             stop_server(data)
             shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that what was started is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def quickstart() -> Path:

@@ -80,7 +80,7 @@ def _shadow(task: Task) -> list[AnyOperation]:
     situation, physical = task.situation, task.new_physical
     serving, outcome = _present(situation.serving), _outcome(task, physical)
     unreachable = not situation.attached and situation.was_named is None
-    steps = [*(_point_back(task) if unreachable else []), *_build(task, physical, serving)]
+    steps = [*(_point_back(task) if unreachable else _adopt(task)), *_build(task, physical, serving)]
     further = move_aliases(task, physical)
     if situation.name_is_physical:
         # Further aliases first: those of a physical index would go with it, and answer nothing for an instant.
@@ -139,6 +139,15 @@ def _point_back(task: Task) -> list[AnyOperation]:
         return []
     kept = replace(_outcome(task, serving.name), definition=_present(task.situation.definition))
     return [PointAlias(name=task.name, physical=serving.name, before=task.situation.alias_target, serves=kept)]
+
+
+def _adopt(task: Task) -> list[AnyOperation]:
+    """Write down that an index is ours before its name is led away: a killed run would leave it behind for ever."""
+    situation, serving = task.situation, _present(task.situation.serving)
+    known = task.world.state.known_definitions(serving.name)
+    if known or situation.name_is_physical:
+        return []
+    return [RecordIndex(serves=replace(_outcome(task, serving.name), definition=_present(situation.definition)))]
 
 
 def _settled(task: Task, steps: list[AnyOperation]) -> list[AnyOperation]:

@@ -176,7 +176,7 @@ def _succeeds(answering: LiveIndex, record: Record, name: str, world: World) -> 
     An earlier revision is one that was replaced and is not dropped yet: somebody moved the alias back to it.
     """
     intent = world.state.intent(answering.name)
-    if intent is None or intent.name != name or answering.name == name:
+    if intent is None or intent.name != name:
         return False
     return (revision_of(answering.name, name) or 0) > (revision_of(record.physical, name) or 0)
 

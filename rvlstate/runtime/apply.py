@@ -183,6 +183,7 @@ class Execution:
         return told
 
     def _fail(self, step: Step, number: int, error: RvlstateError, seconds: float) -> None:
+        self.lease.check()  # who lost the lock sees what its successor does, and must not call that a failure
         cleanup = self._remove_unfinished(step, error)
         failure = _positioned(error, step, f"{number} of {len(self.plan.steps)}", cleanup)
         self.failures.append(failure)

@@ -9,7 +9,6 @@ from typing import Any
 from rvlstate.runtime.identity import Identity, redact
 from rvlstate.runtime.lock_info import read_lock
 from rvlstate.runtime.run_report import (
-    SUMMARY_FIELDS,
     Event,
     FinalResult,
     RunReport,
@@ -19,7 +18,7 @@ from rvlstate.runtime.run_report import (
     parse_steps,
     parse_summary,
 )
-from rvlstate.runtime.scripts import KeysClient, run_script
+from rvlstate.runtime.scripts import KeysClient, parse_record, run_script
 from rvlstate.runtime.state_keys import StateKeys
 
 __all__ = ["Event", "Journal", "RunReport", "RunSummary"]
@@ -91,15 +90,16 @@ class Journal:
             return ()
         pipeline = self._client.pipeline(transaction=False)
         for run_id in ids:
-            pipeline.hmget(self.keys.run(run_id), SUMMARY_FIELDS)
-        rows = pipeline.execute()
+            pipeline.get(self.keys.run(run_id))
+        texts = pipeline.execute()
         lock_id = self._lock_id()
-        found = ((run_id, dict(zip(SUMMARY_FIELDS, row, strict=True))) for run_id, row in zip(ids, rows, strict=True))
-        return tuple(parse_summary(run_id, fields, lock_id) for run_id, fields in found if fields["result"])
+        found = ((run_id, _report(text)) for run_id, text in zip(ids, texts, strict=True))
+        return tuple(parse_summary(run_id, fields, lock_id) for run_id, fields in found if fields.get("result"))
 
     def read_run(self, run_id: str) -> RunReport | None:
         """The report of one run with its steps in the order in which they began; None if it is not kept."""
-        fields: Any = self._client.hgetall(self.keys.run(run_id))
+        text: Any = self._client.get(self.keys.run(run_id))
+        fields = _report(text)
         if not fields:
             return None
         return RunReport(run=parse_summary(run_id, fields, self._lock_id()), steps=parse_steps(fields))
@@ -125,6 +125,14 @@ class Journal:
     def _lock_id(self) -> str:
         lock = read_lock(self._client, self.keys.project)
         return lock.id if lock else ""
+
+
+def _report(text: str | None) -> dict[str, str]:
+    """The fields of a report; a journal is a hint, so one that cannot be read counts as gone."""
+    try:
+        return parse_record(text)
+    except (ValueError, TypeError):
+        return {}
 
 
 def _safe(error: str) -> str:

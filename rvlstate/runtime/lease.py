@@ -73,7 +73,7 @@ class Lease:
     def check(self) -> None:
         """Ask the server whether the lease is still ours, and prolong it. Raises LockLostError."""
         answered = self._confirm()
-        # A connection that the server closed long ago fails once; and who was frozen after the answer holds a stale one.
+        # A connection that the server closed fails once; who was frozen after the answer holds a stale one.
         if not answered or self._deadline.left() <= 0:
             self._confirm()
         if self._gone:

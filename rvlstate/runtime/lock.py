@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rvlstate.errors import StateError, UsageError
 from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.lease import Deadline, Lease
-from rvlstate.runtime.lock_info import LockInfo, lock_held, parse_pairs, read_lock
+from rvlstate.runtime.lock_info import LockInfo, lock_held, parse_lock, read_lock
 from rvlstate.runtime.scripts import KeysClient, keys_as_expected, run_replicated, run_script
 from rvlstate.runtime.state_keys import StateKeys
 
@@ -86,7 +86,7 @@ def unlock(client: KeysClient, project: str, lock_id: str) -> LockInfo:
             why=f"There is no lock {lock_id}: it was released, or its lease ended.",
             next_step="nothing to do; rvlstate status shows what was interrupted.",
         )
-    info = parse_pairs(held[1], held[0])
+    info = parse_lock(held[1], held[0])
     if status == "other":
         raise lock_held(info)
     return info
@@ -103,7 +103,7 @@ def _try(
             client, "acquire", [keys.lock, keys.state, keys.history], lock_id, round(lease_seconds * 1000), *holder
         )
     if reply[0] == "held":
-        return parse_pairs(reply[2], reply[1])
+        return parse_lock(reply[2], reply[1])
     return Lease(client, project, lock_id=lock_id, token=int(reply[1]), lease_seconds=lease_seconds, deadline=deadline)
 
 

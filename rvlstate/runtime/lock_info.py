@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from rvlstate.errors import LockHeldError
+from rvlstate.errors import LockHeldError, StateError
 from rvlstate.runtime.clock import duration, iso_utc
 from rvlstate.runtime.identity import presentable
-from rvlstate.runtime.scripts import KeysClient, keys_as_expected
+from rvlstate.runtime.scripts import KeysClient, keys_as_expected, parse_record
 from rvlstate.runtime.state_keys import StateKeys
 
 
@@ -60,14 +59,15 @@ def read_lock(client: KeysClient, project: str) -> LockInfo | None:
     keys = StateKeys(project)
     with keys_as_expected(f"the lock of {project}"):
         pipeline = client.pipeline(transaction=False)
-        pipeline.hgetall(keys.lock)
+        pipeline.get(keys.lock)
         pipeline.pttl(keys.lock)
-        held, expiry = pipeline.execute()
-    return parse_lock(held, expiry) if held else None
+        text, expiry = pipeline.execute()
+    return parse_lock(text, expiry) if text else None
 
 
-def parse_lock(held: Mapping[str, str], expiry: int) -> LockInfo:
-    """A lock from its hash and its PTTL."""
+def parse_lock(text: str, expiry: int) -> LockInfo:
+    """A lock from its record and its PTTL. Raises StateError for what is no record."""
+    held = _record(text)
     left = max(expiry, 0) if expiry != -1 else None
     since, renewed, lease = (_number(held.get(name)) for name in ("since", "renewed", "lease"))
     # The expiry was set to `lease` at `renewed`, so what is gone of it tells the time without asking for it.
@@ -83,9 +83,18 @@ def parse_lock(held: Mapping[str, str], expiry: int) -> LockInfo:
     )
 
 
-def parse_pairs(flat: list[str], expiry: int) -> LockInfo:
-    """A lock from what a script replies: field, value, field, value ..."""
-    return parse_lock(dict(zip(flat[::2], flat[1::2], strict=True)), expiry)
+def _record(text: str) -> dict[str, str]:
+    try:
+        held = parse_record(text)
+    except (ValueError, TypeError):
+        held = {}
+    if held.get("id"):
+        return held
+    raise StateError(
+        "the lock holds something that rvlstate did not write",
+        why=f"It begins with: {presentable(held.get('unreadable', text))[:60]}",
+        next_step="look at the key, move it out of the way (RENAME), and run again.",
+    )
 
 
 def lock_held(info: LockInfo) -> LockHeldError:

@@ -13,23 +13,6 @@ FinalResult: TypeAlias = Literal["done", "failed", "interrupted"]
 RunResult: TypeAlias = Literal["running", "done", "failed", "interrupted"]
 StepResult: TypeAlias = Literal["running", "done", "failed", "interrupted"]
 
-SUMMARY_FIELDS = [
-    "operation",
-    "plan_id",
-    "lock_id",
-    "who",
-    "host",
-    "pid",
-    "ci_url",
-    "version",
-    "started",
-    "finished",
-    "result",
-    "error",
-    "steps_done",
-    "steps_total",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:

@@ -14,7 +14,7 @@ from rvlstate import __version__
 from rvlstate.errors import StateError
 from rvlstate.model.state import State
 from rvlstate.runtime.lease import Lease
-from rvlstate.runtime.scripts import KeysClient, keys_as_expected, run_replicated
+from rvlstate.runtime.scripts import KeysClient, keys_as_expected, parse_record, run_replicated
 from rvlstate.runtime.state_keys import StateKeys
 from rvlstate.runtime.state_payload import (
     FORMAT,
@@ -109,12 +109,17 @@ class StateStore:
             log.warning("no replica confirmed the write of the state in time; a failover now could lose it")
 
     def _read(self) -> dict[str, str]:
-        """The fields of the hash; bytes that are not text, which nobody here wrote, become marks."""
+        """The fields of the record; bytes that are not text, which nobody here wrote, become marks."""
         with keys_as_expected(f"the state of {self.keys.project}"):
             # Decoding would fail inside the client, and a damaged state must still be shown.
             client: Any = self._client
-            raw = client.execute_command("HGETALL", self.keys.state, **{NEVER_DECODE: True})
-        return {_text(name): _text(value) for name, value in raw.items()}
+            raw = client.execute_command("GET", self.keys.state, **{NEVER_DECODE: True})
+        if raw is None:
+            return {}
+        try:
+            return parse_record(_text(raw))
+        except (ValueError, TypeError):
+            return {"unreadable": _text(raw)}
 
 
 def _serial(stored: Mapping[str, str]) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 import yaml
+from queries import found, packed
 from servers import EmbeddedServer, connected
 
 from rvlstate.events import Event
@@ -141,12 +142,6 @@ class Shop:
         assert self.drift().indexes == ()
 
 
-def found(client: Any, name: str, query: str = "*") -> int:
-    """How many documents a search finds."""
-    reply = client.execute_command("FT.SEARCH", name, query, "LIMIT", "0", "0")
-    return int(reply["total_results"] if isinstance(reply, dict) else reply[0])
-
-
 def summaries(plan: Plan) -> list[str]:
     """The steps of a plan in words."""
     return [step.operation.summary for step in plan.steps]
@@ -160,13 +155,6 @@ def operations(plan: Plan) -> list[str]:
 def hazards(plan: Plan) -> tuple[str, ...]:
     """The hazard codes of a plan."""
     return tuple(sorted({hazard.code for hazard in plan.hazards}))
-
-
-def packed(*values: float) -> bytes:
-    """A float32 vector as a hash holds it."""
-    import struct
-
-    return struct.pack(f"<{len(values)}f", *values)
 
 
 def load_products(client: Any, count: int = 60, *, prefix: str = "products:") -> None:
@@ -185,6 +173,17 @@ def product(number: int) -> dict[str, Any]:
         "price": number,
         "embedding": packed(1.0, number % 7, number % 5, number % 3),
     }
+
+
+def load_vectors(client: Any, count: int, *, dims: int, prefix: str = "products:") -> None:
+    """Write `count` documents with random vectors, for indexes that take a while to build."""
+    import numpy as np
+
+    vectors = np.random.default_rng(7).standard_normal((count, dims)).astype(np.float32)
+    pipeline = client.pipeline(transaction=False)
+    for number, values in enumerate(vectors):
+        pipeline.hset(f"{prefix}{number}", mapping={"title": f"shoe {number}", "embedding": values.tobytes()})
+    pipeline.execute()
 
 
 def documents(client: Any) -> dict[bytes, str]:

@@ -221,3 +221,21 @@ def _accept(listener: socket.socket, proxy: Proxy) -> None:
         threads[-1].start()
     for thread in threads:
         thread.join(timeout=10)
+
+
+@dataclass(slots=True)
+class Hold:
+    """A watcher that holds everybody up once a point is reached, until it is told to let go."""
+
+    label: str
+    reached: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+    act: Callable[[], None] | None = None
+
+    def __call__(self, command: Command) -> None:
+        """Hold up after the first command with the label."""
+        if label(command) == self.label and not self.reached.is_set():
+            if self.act is not None:
+                self.act()
+            self.reached.set()
+            assert self.let_go.wait(60), f"nobody let go of {self.label}"

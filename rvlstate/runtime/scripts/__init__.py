@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -27,11 +28,11 @@ KeysClient: TypeAlias = Redis | RedisCluster
 WAIT_MILLISECONDS = 100
 """How long a write waits for one replica; its absence is reported and does not fail the write."""
 
-READ_COMMANDS = ("EXISTS", "HGETALL", "HMGET", "LRANGE", "PTTL", "XRANGE")
+READ_COMMANDS = ("EXISTS", "GET", "LRANGE", "PTTL", "XRANGE")
 """What a user needs to see state, lock and history."""
 
 WRITE_COMMANDS = (
-    *("DEL", "EVAL", "HDEL", "HEXISTS", "HGET", "HINCRBY", "HSET", "LPUSH", "LTRIM", "PEXPIRE", "TIME", "XADD"),
+    *("DEL", "EVAL", "LPUSH", "LTRIM", "PEXPIRE", "SET", "TIME", "XADD"),
     *READ_COMMANDS,
 )
 """What a user needs to work under the lock; with ROLE and WAIT the writes also wait for a replica."""
@@ -43,8 +44,22 @@ GUARDED = frozenset({"renew", "save"})
 @cache
 def source(name: str) -> str:
     """The text of a script with what it calls in front."""
-    parts = ("now", "guard", name) if name in GUARDED else ("now", name)
+    parts = ("now", "record", "guard", name) if name in GUARDED else ("now", "record", name)
     return "".join(files(__name__).joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+
+
+def parse_record(text: str | None) -> dict[str, str]:
+    """The fields of a record, {} for a key that is not there. Raises ValueError for what is no record.
+
+    Records are flat JSON objects of text in string keys: a hash would be a document of every index with an empty
+    prefix (measured).
+    """
+    if text is None:
+        return {}
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise TypeError(text)
+    return {str(name): str(value) for name, value in data.items()}
 
 
 def run_script(client: KeysClient, name: str, keys: Sequence[str], *arguments: str | int) -> Any:

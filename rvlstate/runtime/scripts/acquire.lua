@@ -1,31 +1,32 @@
 -- Take the lock if it is free. KEYS lock, state, history; ARGV[1] lock id, ARGV[2] lease in milliseconds,
--- then field, value, ... about the holder. Replies {'ours', token} or {'held', pttl, {field, value, ...}}.
+-- then field, value, ... about the holder. Replies {'ours', token} or {'held', pttl, record}.
 local lock, state, history = KEYS[1], KEYS[2], KEYS[3]
-if redis.call('HGET', lock, 'id') == ARGV[1] then -- the client sent again what had arrived
+local held = read(lock)
+if held and held.id == ARGV[1] then -- the client sent again what had arrived
   redis.call('PEXPIRE', lock, ARGV[2])
-  return {'ours', redis.call('HGET', lock, 'token')}
+  return {'ours', held.token}
 end
-if redis.call('EXISTS', lock) == 1 then
-  return {'held', redis.call('PTTL', lock), redis.call('HGETALL', lock)}
+if held then
+  return {'held', redis.call('PTTL', lock), cjson.encode(held)}
 end
 
--- Runs are recorded under the lock, and taking it writes the state: a history without a state was robbed of it.
--- The mark outlives the fence that is about to be written, which would hide the loss.
-if redis.call('EXISTS', state) == 0 and redis.call('EXISTS', history) == 1 then
-  redis.call('HSET', state, 'lost', 1)
+local stored = read(state)
+if not stored then
+  -- Runs are recorded under the lock, and taking it writes the state: a history without a state was robbed of it.
+  -- The mark outlives the fence that is about to be written, which would hide the loss.
+  stored = {lost = redis.call('EXISTS', history) == 1 and '1' or nil}
 end
-local token = redis.pcall('HINCRBY', state, 'fence', 1)
-if type(token) == 'table' then
-  if not string.find(token.err, 'integer') and not string.find(token.err, 'overflow') then
-    return token
-  end
-  token = 1 -- the fence was edited by hand; for once the lock id alone tells holders apart
-  redis.call('HSET', state, 'fence', token)
+-- A fence that was edited by hand starts again: for once the lock id alone tells holders apart.
+local last = tonumber(stored.fence) or 0
+if last < 0 or last >= 2 ^ 53 or last % 1 ~= 0 then
+  last = 0
 end
-token = string.format('%.0f', token)
+local token = string.format('%.0f', last + 1)
+stored.fence = token
+write(state, stored)
 
 local since = now()
-redis.call('HSET', lock, 'id', ARGV[1], 'token', token, 'since', since, 'renewed', since, 'lease', ARGV[2],
-  unpack(ARGV, 3))
+local holder = take_arguments({id = ARGV[1], token = token, since = since, renewed = since, lease = ARGV[2]}, 3)
+write(lock, holder)
 redis.call('PEXPIRE', lock, ARGV[2])
 return {'ours', token}

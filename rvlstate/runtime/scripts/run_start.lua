@@ -1,10 +1,11 @@
 -- Open the report of a run. KEYS run, history, events; ARGV[1] run id, ARGV[2] how many runs are kept,
 -- ARGV[3] how many events, ARGV[4] what the keys of runs begin with, then field, value, ... of the report.
-if redis.call('EXISTS', KEYS[1]) == 0 then
+local report = read(KEYS[1])
+if not report then
   redis.call('LPUSH', KEYS[2], ARGV[1])
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', 'run', ARGV[1], 'event', 'run_started', unpack(ARGV, 5))
 end
-redis.call('HSET', KEYS[1], 'result', 'running', 'started', now(), unpack(ARGV, 5))
+write(KEYS[1], take_arguments({result = 'running', started = now()}, 5))
 -- The keys of old runs cannot be declared beforehand; they share the hash tag, hence the slot.
 for _, old in ipairs(redis.call('LRANGE', KEYS[2], ARGV[2], -1)) do
   redis.call('DEL', ARGV[4] .. old)

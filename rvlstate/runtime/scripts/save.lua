@@ -4,22 +4,21 @@
 if not holds_lease() then
   return {'lost'}
 end
-local stored = redis.call('HMGET', KEYS[1], 'serial', 'lineage', 'payload', 'checksum')
-for index = 1, 4 do
-  stored[index] = stored[index] or ''
-end
-if stored[4] == ARGV[8] and stored[1] == ARGV[5] then -- the client sent again what had arrived
+local stored = read(KEYS[1])
+local serial, lineage = stored.serial or '', stored.lineage or ''
+if stored.checksum == ARGV[8] and serial == ARGV[5] then -- the client sent again what had arrived
   return {'written'}
 end
 if ARGV[3] ~= '*' then
-  if stored[1] ~= ARGV[3] or stored[2] ~= ARGV[4] then
-    return {'moved', stored[1], stored[2]}
+  if serial ~= ARGV[3] or lineage ~= ARGV[4] then
+    return {'moved', serial, lineage}
   end
-  if stored[3] == ARGV[7] then
+  if stored.payload == ARGV[7] then
     return {'same'}
   end
 end
-redis.call('HSET', KEYS[1], 'serial', ARGV[5], 'lineage', ARGV[6], 'payload', ARGV[7], 'checksum', ARGV[8],
-  'format', ARGV[9], 'rvlstate_version', ARGV[10], 'written_at', now())
-redis.call('HDEL', KEYS[1], 'lost')
+write(KEYS[1], {
+  fence = stored.fence, serial = ARGV[5], lineage = ARGV[6], payload = ARGV[7], checksum = ARGV[8],
+  format = ARGV[9], rvlstate_version = ARGV[10], written_at = now(),
+})
 return {'written'}

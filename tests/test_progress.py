@@ -1,0 +1,139 @@
+"""Progress: events as JSON, as lines of a log, and as a bar on a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from view_kit import Terminal
+
+from rvlstate import events
+from rvlstate.views.events import event_line, event_name
+from rvlstate.views.narration import Narrator
+from rvlstate.views.progress import JsonProgress, LineProgress, LiveProgress, SilentProgress
+
+EVENTS: tuple[events.Event, ...] = (
+    events.LockAwaited(holder="Held by apply of me.\nLock id: 7"),
+    events.RunStarted(run="r1", project="shop", plan="sha256:1", steps=2, resumes="r0"),
+    events.StepStarted(
+        step="a/1", index="a", operation="await_build", summary="wait until a@2 is built", number=1, total=2
+    ),
+    events.StepProgressed(step="a/1", note="500 documents indexed", done=500, total=1000),
+    events.CommandRetried(step="a/1", reason="redis://u:pw@h lost", delay=0.25),
+    events.StepFinished(step="a/1", seconds=12.5, note="1,000 documents", figures={"documents": 1000.0}),
+    events.StepStarted(step="a/2", index="a", operation="point_alias", summary="alias a -> a@2", number=2, total=2),
+    events.StepFailed(step="a/2", error="no", cleanup="a@2 was removed again"),
+    events.StepSkipped(step="b/1", because="a/2"),
+    events.RunFinished(run="r1", result="failed", seconds=13.0),
+)
+
+
+def test_the_sample_holds_every_kind_of_event() -> None:
+    """A new event needs its line in this test."""
+    assert {type(event) for event in EVENTS} == set(get_args(events.Event))
+
+
+def test_event_names_are_stable() -> None:
+    """Scripts that read the log rely on these."""
+    assert [event_name(kind) for kind in get_args(events.Event)] == [
+        *("lock_awaited", "run_started", "step_started", "step_progressed", "step_finished", "step_failed"),
+        *("step_skipped", "command_retried", "run_finished"),
+    ]
+
+
+def test_the_json_log_is_one_object_a_line() -> None:
+    """Every event is written at once with its name, its time and its own fields."""
+    written: list[str] = []
+    with JsonProgress(write=written.append, now=lambda: "2026-05-15T10:00:00Z") as progress:
+        for event in EVENTS:
+            progress(event)
+    lines = [json.loads(line) for line in written]
+    assert all(line.endswith("\n") and line.count("\n") == 1 for line in written)
+    assert [line["event"] for line in lines] == [event_name(type(event)) for event in EVENTS]
+    assert lines[5] == {
+        "event": "step_finished",
+        "time": "2026-05-15T10:00:00Z",
+        "step": "a/1",
+        "seconds": 12.5,
+        "note": "1,000 documents",
+        "figures": {"documents": 1000.0},
+    }
+
+
+def test_text_of_others_cannot_break_a_line_of_the_json_log() -> None:
+    """Line breaks and controls are escaped by JSON itself."""
+    event = events.StepStarted(step="a\n/1", index="a", operation="x", summary="\x1b[31m\u2028", number=1, total=1)
+    assert event_line(event, "t").isascii()
+    assert event_line(event, "t").count("\n") == 1
+
+
+def test_a_log_tells_steps_and_throttles_progress() -> None:
+    """A step's beginning at once, progress every ten seconds, its end if it took a second; retries only if wordy."""
+    now = 0.0
+    written: list[str] = []
+    progress = LineProgress(write=written.append, clock=lambda: now, narrator=Narrator())
+    for event in EVENTS[:3]:
+        progress(event)
+    for second in range(31):
+        now = float(second)
+        progress(replace(EVENTS[3], note=f"{second} s"))  # type: ignore[arg-type]
+    for event in EVENTS[4:]:
+        progress(event)
+    assert "".join(written) == (
+        "waiting for the lock\n"
+        "    Held by apply of me.\n"
+        "    Lock id: 7\n"
+        "run r1 of project shop: 2 steps, going on from the interrupted run r0\n"
+        "1/2  wait until a@2 is built\n"
+        "1/2      50%  10 s\n"
+        "1/2      50%  20 s\n"
+        "1/2      50%  30 s\n"
+        "1/2  wait until a@2 is built  12.5 s  1,000 documents\n"
+        "2/2  alias a -> a@2\n"
+        "2/2  alias a -> a@2  failed\n"
+        "    a@2 was removed again\n"
+        "b/1  skipped, because this failed: alias a -> a@2\n"
+    )
+
+
+def test_a_wordy_log_has_commands_and_retries() -> None:
+    """-v adds the Redis commands of each step, and what was tried again, without credentials."""
+    written: list[str] = []
+    narrator = Narrator(wordy=True, commands={"a/2": ("FT.ALIASUPDATE a a@2",)})
+    progress = LineProgress(write=written.append, clock=lambda: 0.0, narrator=narrator)
+    for event in EVENTS:
+        progress(event)
+    text = "".join(written)
+    assert "     > FT.ALIASUPDATE a a@2\n" in text
+    assert "      again in 0.25 s: redis://***@h lost\n" in text
+
+
+def test_a_terminal_gets_a_bar_and_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that ended stay as lines; the cursor is shown again even if the run breaks off."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    terminal = Terminal()
+
+    def run() -> None:
+        with LiveProgress(stream=terminal, narrator=Narrator()) as progress:
+            for event in EVENTS:
+                progress(event)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    text = terminal.getvalue()
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "wait until a@2 is built  12.5 s  1,000 documents" in plain
+    assert "b/1  skipped" in plain
+
+
+def test_silence_is_silent() -> None:
+    """-q: every event is taken and nothing is written."""
+    with SilentProgress() as progress:
+        for event in EVENTS:
+            progress(event)
