@@ -111,9 +111,17 @@ def assert_reached(scene: Scene, plan: Plan) -> None:
         assert record is not None
         assert record.physical == physical
     if not held_back(plan) and len(scene.targets) == len(plan.targets):
-        assert [step.operation.summary for step in scene.plan().steps] == []
+        again = scene.plan()
+        assert [step.operation.summary for step in again.steps] == []
+        assert [change for index in again.indexes for change in index.drift] == []
+        assert unknown(again) <= unknown(plan), "an attribute that we knew and forgot"
         if not plan.targets:
             assert stray(scene) <= set(plan.unmanaged), "an index of ours that nobody will ever drop"
+
+
+def unknown(plan: Plan) -> set[str]:
+    """Attributes whose live value nobody can tell."""
+    return {address for index in plan.indexes for address in index.unverifiable}
 
 
 def stray(scene: Scene) -> set[str]:
@@ -135,7 +143,8 @@ def assert_leads_there(scene: Scene) -> None:
         runner.run([step])
         assert shape(runner.server.catalog, hidden) == shape(predicted, hidden), step.operation.summary
     assert_reached(scene.after(runner), plan)
-    assert set(runner.state.intents) <= set(scene.world.state.intents), "an intent that is done with"
+    forgotten = set(runner.state.intents) - set(scene.world.state.intents)
+    assert not any(scene.world.catalog.index(intent.physical) for intent in forgotten), "an intent that is done with"
 
 
 def shape(catalog: Catalog, hidden: Mapping[str, str]) -> tuple[dict[str, IndexDefinition], dict[str, str]]:

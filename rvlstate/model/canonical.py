@@ -19,6 +19,7 @@ PREFIX "*" is no wild card: it matches keys that begin with a star (measured), s
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import (
@@ -39,10 +40,14 @@ MAX_TEXT_FIELDS = 32
 """Text fields that an index without MAXTEXTFIELDS can hold (FT.ALTER refuses the 33rd, measured)."""
 
 
+CACHED = 16384
+"""Definitions whose canonical form is remembered: each is asked for several times while a plan is made."""
+
 TRAINING_THRESHOLD = 10240
 """Vectors before SVS-VAMANA trains its compression, if none is declared (server doc; FT.INFO shows it then)."""
 
 
+@lru_cache(maxsize=CACHED)
 def canonicalise(definition: IndexDefinition) -> IndexDefinition:
     """The canonical form of a definition; idempotent."""
     text_fields = sum(isinstance(field, TextField) for field in definition.fields)
@@ -84,6 +89,7 @@ def _canonical_vector(field: VectorField) -> Field:
     return replace(field, search=replace(search, reduce=reduce, training_threshold=threshold))
 
 
+@lru_cache(maxsize=CACHED)
 def mask(definition: IndexDefinition) -> IndexDefinition:
     """What FT.INFO would show of a definition: its canonical form with every never-shown attribute unrevealed."""
     canonical = canonicalise(definition)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from rvlstate.model.definition import IndexDefinition
@@ -71,7 +73,7 @@ class LiveIndex:
     synonyms: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Catalog:
     """All physical indexes of a server, by name, and the known aliases (alias, physical); both sorted.
 
@@ -83,15 +85,24 @@ class Catalog:
     aliases: tuple[tuple[str, str], ...] = ()
     unreadable: tuple[str, ...] = ()
 
+    @cached_property
+    def targets(self) -> Mapping[str, str]:
+        """Alias -> physical index."""
+        return dict(self.aliases)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, LiveIndex]:
+        return {index.name: index for index in self.indexes}
+
     def index(self, physical: str) -> LiveIndex | None:
         """The physical index of that very name, or None."""
-        return next((index for index in self.indexes if index.name == physical), None)
+        return self._by_name.get(physical)
 
     def resolve(self, name: str) -> str | None:
         """The physical index that answers to `name`: itself, or through an alias; None if nothing answers."""
         if self.index(name) is not None:
             return name
-        return dict(self.aliases).get(name)
+        return self.targets.get(name)
 
     def with_index(self, index: LiveIndex) -> Catalog:
         """This catalog with `index` added or replaced."""

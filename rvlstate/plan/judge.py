@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rvlstate.diff.compare import compare
 from rvlstate.diff.facts import (
@@ -98,14 +98,14 @@ def drift_of(situation: Situation, world: World) -> tuple[Change, ...]:
     elif situation.serving.name != record.physical and world.state.intent(situation.serving.name) is None:
         found.append(_drift(name, record.physical, situation.serving.name, "another index answers to the name"))
     serving = situation.serving
-    found += _moved_aliases(record, serving.name if serving else None, dict(world.catalog.aliases))
+    found += _moved_aliases(record, serving.name if serving else None, world.catalog.targets)
     if serving is None or situation.definition is None or world.state.intent(serving.name) is not None:
         return tuple(found)
     facts = compare(name, record.definition, situation.definition).facts
     return (*found, *(change_of(fact, None, "changed outside rvlstate") for fact in facts))
 
 
-def _moved_aliases(record: Record, serving: str | None, aliases: dict[str, str]) -> list[Change]:
+def _moved_aliases(record: Record, serving: str | None, aliases: Mapping[str, str]) -> list[Change]:
     """Further aliases that lead elsewhere than they were pointed to."""
     return [
         Change(

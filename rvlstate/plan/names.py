@@ -10,7 +10,7 @@ from rvlstate.plan.task import Task
 
 def move_aliases(task: Task, physical: str) -> list[AnyOperation]:
     """Point declared further aliases, and those seen on any index of ours, which would go with it, to `physical`."""
-    aliases = dict(task.world.catalog.aliases)
+    aliases = task.world.catalog.targets
     keep = sorted((_seen(task, aliases) - _given_up(task)) | set(task.situation.wanted.aliases))
     return [
         PointAlias(name=alias, physical=physical, before=aliases.get(alias))
@@ -21,7 +21,7 @@ def move_aliases(task: Task, physical: str) -> list[AnyOperation]:
 
 def drop_aliases(task: Task) -> list[AnyOperation]:
     """Remove further aliases that were declared and are not any more, unless they lead elsewhere by now."""
-    aliases, ours = dict(task.world.catalog.aliases), _ours(task)
+    aliases, ours = task.world.catalog.targets, _ours(task)
     return [
         DropAlias(name=alias, physical=aliases[alias], gone="undeclared")
         for alias in sorted(_given_up(task))
@@ -34,7 +34,7 @@ def release_old_name(task: Task, dropped: Iterable[DropIndex]) -> list[AnyOperat
     old = task.situation.was_named
     if old is None:
         return []
-    target = dict(task.world.catalog.aliases).get(old)
+    target = task.world.catalog.targets.get(old)
     if target in _ours(task) - {drop.physical for drop in dropped}:
         return [DropAlias(name=old, physical=target, gone="renamed")]
     return [ForgetIndex(name=old)]

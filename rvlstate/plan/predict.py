@@ -48,5 +48,5 @@ def _problem(wanted: DesiredIndex, catalog: Catalog, state: State) -> str:
     facts = () if exact else compare(wanted.name, index.definition, wanted.definition).facts
     if any(remedy_for(fact, index.definition, wanted).classification is not None for fact in facts):
         return "another definition would serve it"
-    missing = [alias for alias in wanted.aliases if dict(catalog.aliases).get(alias) != physical]
+    missing = [alias for alias in wanted.aliases if catalog.targets.get(alias) != physical]
     return f"alias {missing[0]} would not lead to it" if missing else ""

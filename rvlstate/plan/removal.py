@@ -19,7 +19,7 @@ def remove(record: Record, world: World, in_use: frozenset[str], claimed: frozen
     """
     intended = [intent.physical for intent in world.state.intents if intent.name == record.name]
     rest = _clear(world, [physical for physical in intended if physical not in (*in_use, record.physical)])
-    aliased = dict(world.catalog.aliases).get(record.name) == record.physical and record.name not in claimed
+    aliased = world.catalog.targets.get(record.name) == record.physical and record.name not in claimed
     if record.physical in in_use and aliased:
         return (*rest, DropAlias(name=record.name, physical=record.physical, gone="renamed"))
     if record.physical in in_use or world.catalog.index(record.physical) is None:

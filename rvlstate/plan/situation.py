@@ -14,9 +14,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from rvlstate.model.address import physical_name, revision_of
+from rvlstate.model.address import REVISION, physical_name, revision_of
 from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile
 from rvlstate.model.definition import IndexDefinition
@@ -25,7 +27,7 @@ from rvlstate.model.reveal import reveal
 from rvlstate.model.state import Record, State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class World:
     """Everything that a plan is made from on the live side."""
 
@@ -37,6 +39,30 @@ class World:
         """The definition of a live index, with what FT.INFO hides filled in from what was recorded."""
         return reveal(index.definition, self.state.known_definitions(index.name))
 
+    @cached_property
+    def revisions(self) -> Mapping[str, int]:
+        """The highest revision of each name that is live or recorded; braces of a hash tag are not part of the name."""
+        highest: dict[str, int] = {}
+        physicals = [index.name for index in self.catalog.indexes] + [other.physical for other in self.state.records]
+        for match in filter(None, map(REVISION.match, physicals)):
+            for name in {match["name"], match["name"].removeprefix("{").removesuffix("}")}:
+                highest[name] = max(highest.get(name, 0), int(match["revision"]))
+        return highest
+
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """Physical index -> the name that it was recorded for, or else intended for."""
+        intended = {intent.physical: intent.name for intent in self.state.intents}
+        return {**intended, **{record.physical: record.name for record in self.state.records}}
+
+    @cached_property
+    def aliases_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Physical index -> the aliases that lead to it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for alias, target in self.catalog.aliases:
+            found[target] = (*found.get(target, ()), alias)
+        return found
+
     @property
     def remembered(self) -> State:
         """The state without intents about indexes that are not there: killed runs dropped them, or never made them."""
@@ -45,7 +71,7 @@ class World:
 
     def answering(self, physical: str) -> tuple[str, ...]:
         """The aliases that lead to a physical index."""
-        return tuple(alias for alias, target in self.catalog.aliases if target == physical)
+        return self.aliases_of.get(physical, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +140,7 @@ def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None =
         serving=serving,
         definition=world.definition(serving) if serving else None,
         attached=attached,
-        alias_target=dict(world.catalog.aliases).get(wanted.name),
+        alias_target=world.catalog.targets.get(wanted.name),
         hijacker=hijacker,
         ready=ready,
         leftovers=leftovers,
@@ -188,7 +214,8 @@ def _idle_indexes(
     ours = {intent.physical for intent in world.state.intents if intent.name in names}
     if record is not None:
         ours.add(record.physical)
-    idle = [index for index in world.catalog.indexes if index.name in ours - taken]
+    found = [world.catalog.index(physical) for physical in sorted(ours - taken)]
+    idle = [index for index in found if index is not None]
     return tuple(sorted(idle, key=lambda index: revision_of(index.name, names[0] or "") or 0, reverse=True))
 
 
@@ -218,9 +245,5 @@ def _is_of(index: LiveIndex, wanted: DesiredIndex, record: Record | None) -> boo
 
 def next_physical(name: str, world: World) -> str:
     """The next free revision of a name; one that was intended and never made is free."""
-    known = [
-        *(index.name for index in world.catalog.indexes),
-        *(record.physical for record in world.state.records),
-    ]
-    highest = max((revision_of(physical, name) or 0 for physical in known), default=0)
-    return physical_name(name, highest + 1, one_slot=not world.server.can("cross_slot_aliases"))
+    revision = world.revisions.get(name, 0) + 1
+    return physical_name(name, revision, one_slot=not world.server.can("cross_slot_aliases"))

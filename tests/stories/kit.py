@@ -6,6 +6,7 @@ The fixtures are in `story_fixtures.py`.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -135,6 +136,10 @@ class Shop:
         """How many documents a search by name finds. Raises redis.ResponseError when nothing answers."""
         return found(self.client, name, query)
 
+    def arguments(self, *command: str) -> tuple[str, ...]:
+        """The arguments of the program for a command on this project."""
+        return ("--project", str(self.file), "--redis-url", self.url, *command)
+
     def assert_settled(self) -> None:
         """The next plan is empty, and nothing drifted."""
         plan = self.plan()
@@ -200,6 +205,18 @@ def documents(client: Any) -> dict[bytes, str]:
     }
 
 
+def stored_state(client: Any) -> dict[str, str]:
+    """What is stored as the state, as it is; the fence aside, which every taking of the lock moves."""
+    stored: dict[str, str] = json.loads(client.get(KEYS.state) or "{}")
+    return {name: value for name, value in stored.items() if name != "fence"}
+
+
+def edit_state(client: Any, **changes: str | None) -> None:
+    """Change what is stored as the state by hand; None removes."""
+    stored = {**json.loads(client.get(KEYS.state)), **changes}
+    client.set(KEYS.state, json.dumps({name: value for name, value in stored.items() if value is not None}))
+
+
 INFO_LISTS = ("attributes", "index_definition", "index_options", "stopwords_list")
 
 
@@ -230,6 +247,12 @@ def decoded(value: Any) -> Any:
 def live_names(client: Any) -> set[str]:
     """The physical indexes of the server."""
     return {decoded(name) for name in client.execute_command("FT._LIST")}
+
+
+def create_products(client: Any, *options: str, schema: tuple[str, ...] = ("title", "TEXT")) -> None:
+    """Create the physical index `products` past rvlstate, and wait until it is built."""
+    client.execute_command("FT.CREATE", "products", "PREFIX", "1", "products:", *options, "SCHEMA", *schema)
+    await_built(client, "products")
 
 
 def resolves_to(client: Any, name: str) -> str | None:

@@ -18,6 +18,7 @@ from kit import (
     load_vectors,
     operations,
     resolves_to,
+    stored_state,
     tag,
     text,
     vector,
@@ -244,7 +245,7 @@ def test_a_run_that_lost_its_lock_stops_at_the_next_step(shop: Shop, proxy: Prox
 def test_a_state_that_went_back_is_not_written_over(shop: Shop, proxy: Proxy, nursery: Nursery) -> None:
     """Scenario 11: when a failover brings an older copy of the state back, the run stops instead of writing over it."""
     managed(shop)
-    older = shop.client.dump(KEYS.state)
+    older = stored_state(shop.client)
     reweight(shop, 2.0)
     hold = Hold("FT.CREATE products@2")
     proxy.rearm(watch=hold)

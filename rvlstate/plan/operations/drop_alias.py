@@ -50,7 +50,7 @@ class DropAlias(Defaults):
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The alias is gone, unless it leads elsewhere by then."""
-        points_here = dict(catalog.aliases).get(self.name) == self.physical
+        points_here = catalog.targets.get(self.name) == self.physical
         return catalog.without_alias(self.name) if points_here else catalog
 
     def record(self, state: State) -> State:
