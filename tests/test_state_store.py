@@ -196,7 +196,7 @@ def test_nothing_is_written_without_the_lease(client: KeysClient) -> None:
     with take(client) as lease:
         with pytest.raises(LockLostError):
             store.save(change, released)
-        edit_record(client, KEYS.state, fence=lease.token + 1)
+        client.set(KEYS.fence, lease.token + 1)
         with pytest.raises(LockLostError):
             store.save(change, lease)
     assert store.load() == state
@@ -251,7 +251,7 @@ def test_a_damaged_state_is_refused_and_can_be_rebuilt(plain: KeysClient, damage
         with pytest.raises(StateError, match="damaged") as caught:
             store.load()
         assert "rvlstate state rebuild" in caught.value.next_step
-        assert json.loads(store.pull())["fence"] == str(lease.token)
+        assert "payload" in json.loads(store.pull())
         rebuilt = store.replace(FULL, lease)
         assert store.load() == rebuilt
     assert rebuilt.lineage != before.lineage
@@ -329,9 +329,10 @@ def test_a_key_of_another_type_is_told_as_such(client: KeysClient) -> None:
     """A key that somebody else wrote is not overwritten."""
     client.rpush(KEYS.state, "mine")
     store = StateStore(client, "shop")
-    for attempt in (store.load, store.pull, lambda: take(client)):
-        with pytest.raises(StateError, match="did not write"):
-            attempt()
+    with take(client) as lease:
+        for attempt in (store.load, store.pull, lambda: store.save(FULL, lease), lambda: store.replace(FULL, lease)):
+            with pytest.raises(StateError, match="did not write"):
+                attempt()
     assert client.lrange(KEYS.state, 0, -1) == ["mine"]
 
 
@@ -511,7 +512,7 @@ def test_the_documentation_names_the_keys_and_commands() -> None:
     """Each key of a project and each command that a user needs is on the page about them."""
     page = (Path(__file__).parent.parent / "docs" / "state-and-lock.md").read_text(encoding="utf-8")
     keys = StateKeys("PROJECT")
-    for name in (keys.state, keys.lock, keys.history, keys.run("ID"), keys.events):
+    for name in (keys.state, keys.lock, keys.fence, keys.history, keys.run("ID"), keys.events):
         assert f"`{name}`" in page
     words = set(page.replace("`", " ").split())
     assert {*READ_COMMANDS, *WRITE_COMMANDS, "ROLE", "WAIT"} <= words

@@ -44,9 +44,9 @@ class Run:
 
     id: str
     plan_id: str
-    desired_fingerprint: str
-    who: str
-    started: str
+    desired_fingerprint: str = ""
+    who: str = ""
+    started: str = ""
     finished: bool = False
     allowed: tuple[str, ...] = ()
 

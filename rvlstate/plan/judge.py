@@ -192,7 +192,8 @@ def hijack_notes(situation: Situation) -> tuple[str, ...]:
         ),
         f"cure: this plan drops the physical index {name} (never its documents); the alias answers again at once.",
         (
-            f'in the application: open it with SearchIndex.from_existing("{name}", redis_url=...) and do not call '
-            "create() at start-up: redisvl's exists() answers False for an alias."
+            "in the application: open it from its schema, SearchIndex.from_yaml(...), and do not call create() at "
+            "start-up: redisvl's exists() answers False for an alias. from_existing() would keep the physical index of "
+            "that moment, which the next cutover drops."
         ),
     )

@@ -85,6 +85,8 @@ class Execution:
         """Walk all steps. An index that fails stops what needs it; the rest is finished, then the failure is raised."""
         began, before = time.monotonic(), self.state.run
         resumes = before.id if before is not None and not before.finished else ""
+        # The state comes first: a history without a state means that the state was lost.
+        self._write(replace(self.state, run=self._opened(identity, allowed)))
         self.journal.start(
             self.run,
             operation="apply",
@@ -93,7 +95,6 @@ class Execution:
             plan_id=self.plan_id,
             steps=len(self.plan.steps),
         )
-        self._write(replace(self.state, run=self._opened(identity, allowed)))
         self._tell_start(resumes)
         result = "interrupted"
         try:

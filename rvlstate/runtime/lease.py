@@ -125,7 +125,7 @@ class Lease:
             ours = run_script(
                 self._client,
                 "renew",
-                [self._keys.state, self._keys.lock],
+                [self._keys.fence, self._keys.lock],
                 self.id,
                 self.token,
                 round(self._seconds * 1000),

@@ -100,7 +100,7 @@ def _try(
     deadline = Deadline.after(lease_seconds)
     with keys_as_expected(f"the state of {project}"):
         reply, _ = run_replicated(
-            client, "acquire", [keys.lock, keys.state, keys.history], lock_id, round(lease_seconds * 1000), *holder
+            client, "acquire", [keys.lock, keys.fence], lock_id, round(lease_seconds * 1000), *holder
         )
     if reply[0] == "held":
         return parse_lock(reply[2], reply[1])

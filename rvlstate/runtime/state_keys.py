@@ -1,4 +1,7 @@
-"""The keys of a project in Redis: one hash tag for all, so that a script may touch several of them on a cluster."""
+"""The keys of a project in Redis: one hash tag for all, so that a script may touch several of them on a cluster.
+
+None is a hash or a JSON document: an index over hashes with an empty prefix would take it for a document (measured).
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,22 @@ class StateKeys:
 
     @property
     def state(self) -> str:
-        """Hash: the last applied state, and the fencing token that was given out last."""
+        """String: a line of JSON about the state, then the state itself."""
         return f"{self.tag}:state"
 
     @property
     def lock(self) -> str:
-        """Hash with an expiry: the holder of the lease."""
+        """String with an expiry: the holder of the lease, as JSON."""
         return f"{self.tag}:lock"
 
     @property
+    def fence(self) -> str:
+        """String: the fencing token that was given out last; it outlives the lock, and only grows."""
+        return f"{self.tag}:fence"
+
+    @property
     def control(self) -> str:
-        """Hash: orders to a run in progress."""
+        """String: orders to a run in progress."""
         return f"{self.tag}:control"
 
     @property
@@ -42,5 +50,5 @@ class StateKeys:
         return f"{self.tag}:history"
 
     def run(self, run_id: str) -> str:
-        """Hash: the report of one run."""
+        """String: the report of one run, as JSON."""
         return f"{self.tag}:run:{run_id}"

@@ -16,6 +16,7 @@ from rvlstate.model.codec import dump_value, parse_state
 from rvlstate.model.fingerprint import canonical_json, fingerprint
 from rvlstate.model.state import Intent, Record, State
 from rvlstate.runtime.clock import iso_utc
+from rvlstate.runtime.scripts import parse_record
 
 FORMAT = 1
 """The form of the payload that this version writes; it reads this one and older ones."""
@@ -48,16 +49,23 @@ def dump_state(state: State) -> Stored:
 
 
 def load_state(project: str, stored: Mapping[str, str]) -> State:
-    """The state in the fields of a hash; an empty one if none was written yet. Raises StateError."""
-    if stored.get("lost"):
-        raise lost(project)
-    if not set(stored) - {"fence"}:
+    """The state in the fields of a record; an empty one if none was written yet. Raises StateError."""
+    if not stored:
         return State()
     _refuse_newer(project, stored)
     expected = checksum(*(stored.get(name, "") for name in ("format", "lineage", "serial", "payload")))
     if stored.get("checksum") != expected:
         raise damaged(project, "The checksum does not match: it was edited by hand, or only a part was restored.")
     return _parse(project, stored)
+
+
+def parse_stored(text: str) -> dict[str, str]:
+    """The fields of a stored state: a line of JSON, then the payload; what is neither is kept as `unreadable`."""
+    line, _, payload = text.partition("\n")
+    try:
+        return {**parse_record(line), "payload": payload}
+    except (ValueError, TypeError):
+        return {"unreadable": text}
 
 
 def newer_format(stored: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ from rvlstate import __version__
 from rvlstate.errors import StateError
 from rvlstate.model.state import State
 from rvlstate.runtime.lease import Lease
-from rvlstate.runtime.scripts import KeysClient, keys_as_expected, parse_record, run_replicated
+from rvlstate.runtime.scripts import KeysClient, keys_as_expected, run_replicated
 from rvlstate.runtime.state_keys import StateKeys
 from rvlstate.runtime.state_payload import (
     FORMAT,
@@ -22,6 +22,7 @@ from rvlstate.runtime.state_payload import (
     load_state,
     lost,
     newer_format,
+    parse_stored,
     present_state,
 )
 
@@ -80,7 +81,7 @@ class StateStore:
             reply, self.replicas = run_replicated(
                 self._client,
                 "save",
-                [self.keys.state, self.keys.lock],
+                [self.keys.fence, self.keys.lock, self.keys.state],
                 lease.id,
                 lease.token,
                 expected,
@@ -116,10 +117,7 @@ class StateStore:
             raw = client.execute_command("GET", self.keys.state, **{NEVER_DECODE: True})
         if raw is None:
             return {}
-        try:
-            return parse_record(_text(raw))
-        except (ValueError, TypeError):
-            return {"unreadable": _text(raw)}
+        return parse_stored(_text(raw))
 
 
 def _serial(stored: Mapping[str, str]) -> int:

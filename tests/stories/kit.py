@@ -6,7 +6,6 @@ The fixtures are in `story_fixtures.py`.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 import redis
 import yaml
 from queries import found, packed
+from records import read_record
 from servers import EmbeddedServer, connected
 
 from rvlstate.events import Event
@@ -207,14 +207,8 @@ def documents(client: Any) -> dict[bytes, str]:
 
 def stored_state(client: Any) -> dict[str, str]:
     """What is stored as the state, as it is; the fence aside, which every taking of the lock moves."""
-    stored: dict[str, str] = json.loads(client.get(KEYS.state) or "{}")
+    stored = read_record(client, KEYS.state)
     return {name: value for name, value in stored.items() if name != "fence"}
-
-
-def edit_state(client: Any, **changes: str | None) -> None:
-    """Change what is stored as the state by hand; None removes."""
-    stored = {**json.loads(client.get(KEYS.state)), **changes}
-    client.set(KEYS.state, json.dumps({name: value for name, value in stored.items() if value is not None}))
 
 
 INFO_LISTS = ("attributes", "index_definition", "index_options", "stopwords_list")

@@ -60,6 +60,12 @@ def is_journal(command: Command) -> bool:
     return label(command).removeprefix("EVAL ") in JOURNAL
 
 
+def deletes_documents(command: Command) -> bool:
+    """Whether the command is an FT.DROPINDEX with DD, or the older FT.DROP, which needs no DD: never to be sent."""
+    name = command[0].upper()
+    return name == b"FT.DROP" or (name == b"FT.DROPINDEX" and b"DD" in {word.upper() for word in command[2:]})
+
+
 def is_polled(command: Command) -> bool:
     """Whether another run may send it a little less often."""
     return label(command).removeprefix("EVAL ").split()[0] in POLLED
@@ -144,6 +150,8 @@ class Proxy:
         with self._turn:
             if self._sprung:
                 return False
+            if deletes_documents(command):
+                self.problems.append(AssertionError(f"this deletes documents: {command!r}"))
             self.counted[label(command)] += 1
             if self._springs("before", command):
                 return False

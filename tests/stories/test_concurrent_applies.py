@@ -25,7 +25,7 @@ from kit import (
 )
 from nursery import Nursery
 from proxy import Hold, Proxy, is_journal, is_write, label, proxied
-from records import edit_record, read_record
+from records import edit_record
 from servers import EmbeddedServer
 
 from rvlstate.errors import LockHeldError
@@ -251,14 +251,11 @@ def test_a_state_that_went_back_is_not_written_over(shop: Shop, proxy: Proxy, nu
     proxy.rearm(watch=hold)
     child = nursery.run(*arguments(shop, url=proxy.url))
     assert hold.reached.wait(20)
-    fence = read_record(shop.client, KEYS.state)["fence"]
-    shop.client.restore(KEYS.state, 0, older, replace=True)
-    edit_record(shop.client, KEYS.state, fence=fence)
-    stored = shop.client.get(KEYS.state)
+    edit_record(shop.client, KEYS.state, **older)
     hold.let_go.set()
     ending = nursery.wait(child)
     assert ending.code == 1, ending
     assert "the recorded state moved" in ending.output
-    assert shop.client.get(KEYS.state) == stored
+    assert stored_state(shop.client) == older
     assert shop.apply().plan_empty
     shop.assert_settled()

@@ -32,13 +32,13 @@ READ_COMMANDS = ("EXISTS", "GET", "LRANGE", "PTTL", "XRANGE")
 """What a user needs to see state, lock and history."""
 
 WRITE_COMMANDS = (
-    *("DEL", "EVAL", "LPUSH", "LTRIM", "PEXPIRE", "SET", "TIME", "XADD"),
+    *("DEL", "EVAL", "INCR", "LPUSH", "LTRIM", "PEXPIRE", "SET", "TIME", "XADD"),
     *READ_COMMANDS,
 )
 """What a user needs to work under the lock; with ROLE and WAIT the writes also wait for a replica."""
 
 GUARDED = frozenset({"renew", "save"})
-"""Scripts that begin with guard.lua: KEYS[1] state, KEYS[2] lock, ARGV[1] lock id, ARGV[2] fencing token."""
+"""Scripts that begin with guard.lua: KEYS[1] fence, KEYS[2] lock, ARGV[1] lock id, ARGV[2] fencing token."""
 
 
 @cache

@@ -1,6 +1,6 @@
--- Take the lock if it is free. KEYS lock, state, history; ARGV[1] lock id, ARGV[2] lease in milliseconds,
+-- Take the lock if it is free. KEYS lock, fence; ARGV[1] lock id, ARGV[2] lease in milliseconds,
 -- then field, value, ... about the holder. Replies {'ours', token} or {'held', pttl, record}.
-local lock, state, history = KEYS[1], KEYS[2], KEYS[3]
+local lock, fence = KEYS[1], KEYS[2]
 local held = read(lock)
 if held and held.id == ARGV[1] then -- the client sent again what had arrived
   redis.call('PEXPIRE', lock, ARGV[2])
@@ -10,20 +10,15 @@ if held then
   return {'held', redis.call('PTTL', lock), cjson.encode(held)}
 end
 
-local stored = read(state)
-if not stored then
-  -- Runs are recorded under the lock, and taking it writes the state: a history without a state was robbed of it.
-  -- The mark outlives the fence that is about to be written, which would hide the loss.
-  stored = {lost = redis.call('EXISTS', history) == 1 and '1' or nil}
+local token = redis.pcall('INCR', fence)
+if type(token) == 'table' then
+  if not string.find(token.err, 'integer') and not string.find(token.err, 'overflow') then
+    return token
+  end
+  token = 1 -- the fence was edited by hand; for once the lock id alone tells holders apart
+  redis.call('SET', fence, token)
 end
--- A fence that was edited by hand starts again: for once the lock id alone tells holders apart.
-local last = tonumber(stored.fence) or 0
-if last < 0 or last >= 2 ^ 53 or last % 1 ~= 0 then
-  last = 0
-end
-local token = string.format('%.0f', last + 1)
-stored.fence = token
-write(state, stored)
+token = string.format('%.0f', token)
 
 local since = now()
 local holder = take_arguments({id = ARGV[1], token = token, since = since, renewed = since, lease = ARGV[2]}, 3)
