@@ -232,8 +232,9 @@ def watcher(scene: Scene, plan: Plan) -> Callable[[ModelServer], None]:
 
 def given_up(scene: Scene, plan: Plan) -> set[str]:
     """Names that the plan says will stop answering, for good or (a takeover that is not atomic) for a moment."""
-    told = " ".join(hazard.message for hazard in plan.hazards if hazard.code == "DELETES_INDEX")
-    names = {name for name in scene.server().names if f"{name} stops answering" in told}
+    told = " ".join(hazard.message for hazard in plan.hazards)
+    words = ("stops answering", "answers nothing")
+    names = {name for name in scene.server().names if any(f"{name} {word}" in told for word in words)}
     for step in plan.steps:
         match step.operation:
             case DropAlias(name=name) | TakeName(name=name, atomic=False):

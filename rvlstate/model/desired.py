@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from rvlstate.model.definition import IndexDefinition
@@ -50,7 +52,7 @@ class Policy:
     max_memory_ratio: float = 0.9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Desired:
     """The whole declared set of a project, sorted by name.
 
@@ -66,7 +68,16 @@ class Desired:
 
     def index(self, name: str) -> DesiredIndex | None:
         """The declared index called `name`, or None."""
-        return next((index for index in self.indexes if index.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, DesiredIndex]:
+        return {index.name: index for index in self.indexes}
+
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """Every declared name and further alias -> the name of the index that declares it."""
+        return {name: index.name for index in self.indexes for name in (*index.aliases, index.name)}
 
     def protects(self, name: str) -> bool:
         """Whether settings forbid the deletion of an index that no schema declares."""

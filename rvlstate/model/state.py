@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rvlstate.model.definition import IndexDefinition
 
@@ -51,7 +53,7 @@ class Run:
     allowed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
     """The state of one project. `lineage` is "" and `serial` 0 until something was applied or imported."""
 
@@ -61,9 +63,13 @@ class State:
     intents: tuple[Intent, ...] = ()
     run: Run | None = None
 
+    @cached_property
+    def _by_name(self) -> Mapping[str, Record]:
+        return {record.name: record for record in self.records}
+
     def record(self, name: str) -> Record | None:
         """The record of a managed index, or None."""
-        return next((record for record in self.records if record.name == name), None)
+        return self._by_name.get(name)
 
     def build_rate(self, name: str) -> float:
         """The last measured background build of `name`, in documents a second; 0 if there was none."""

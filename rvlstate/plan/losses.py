@@ -13,15 +13,22 @@ from rvlstate.plan.work import Work
 
 
 def with_lost_names(works: list[Work], steps: tuple[Step, ...], catalog: Catalog) -> list[Work]:
-    """The works, with a hazard for each name that goes with an index though no step is about that name."""
+    """The works, with a hazard for each name that goes with an index though no step is about that name.
+
+    A name that is pointed elsewhere by a later step answers nothing until then.
+    """
     lost: dict[str, set[Hazard]] = {}
     ends = _after(steps, catalog)
     for step in steps:
+        after = step.operation.effect(catalog)
         for name, physical in _going(step.operation, catalog):
             if ends.resolve(name) is None:
                 message = f"{name} stops answering: it goes with {physical}, to which it leads."
                 lost.setdefault(step.index, set()).add(Hazard(code="DELETES_INDEX", message=message))
-        catalog = step.operation.effect(catalog)
+            elif after.resolve(name) is None:
+                message = f"{name} answers nothing from the drop of {physical} until {ends.resolve(name)} serves it."
+                lost.setdefault(step.index, set()).add(Hazard(code="SEARCH_DOWNTIME", message=message))
+        catalog = after
     return [_warned(work, lost.get(work.plan.name, set())) for work in works]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, PointAlias
 from rvlstate.plan.task import Task
@@ -11,7 +11,7 @@ from rvlstate.plan.task import Task
 def move_aliases(task: Task, physical: str) -> list[AnyOperation]:
     """Point declared further aliases, and those seen on any index of ours, which would go with it, to `physical`."""
     aliases = task.world.catalog.targets
-    keep = sorted((_seen(task, aliases) - _given_up(task)) | set(task.situation.wanted.aliases))
+    keep = sorted((_seen(task) - _given_up(task)) | set(task.situation.wanted.aliases))
     return [
         PointAlias(name=alias, physical=physical, before=aliases.get(alias))
         for alias in keep
@@ -40,18 +40,17 @@ def release_old_name(task: Task, dropped: Iterable[DropIndex]) -> list[AnyOperat
     return [ForgetIndex(name=old)]
 
 
-def _seen(task: Task, aliases: Mapping[str, str]) -> set[str]:
+def _seen(task: Task) -> set[str]:
     """Aliases that lead to an index of ours and that nobody else cares for."""
-    ours = _ours(task)
-    managed = {task.name, *task.reserved, *(record.name for record in task.world.state.records)}
-    return {alias for alias, target in aliases.items() if target in ours} - managed
+    seen = {alias for physical in _ours(task) for alias in task.world.answering(physical)}
+    return {alias for alias in seen - {task.name} if not task.is_reserved(alias) and not task.world.state.record(alias)}
 
 
 def _given_up(task: Task) -> set[str]:
     """Further aliases that were declared and are not any more; one that another index takes is moved by that one."""
     record, wanted = task.situation.record, task.situation.wanted
     before = set(record.aliases) if record else set[str]()
-    return before - {wanted.name, *wanted.aliases} - task.reserved
+    return {alias for alias in before - {wanted.name, *wanted.aliases} if not task.is_reserved(alias)}
 
 
 def _ours(task: Task) -> set[str]:

@@ -50,10 +50,13 @@ class World:
         return highest
 
     @cached_property
-    def owners(self) -> Mapping[str, str]:
-        """Physical index -> the name that it was recorded for, or else intended for."""
-        intended = {intent.physical: intent.name for intent in self.state.intents}
-        return {**intended, **{record.physical: record.name for record in self.state.records}}
+    def owners(self) -> Mapping[str, tuple[str, ...]]:
+        """Physical index -> the names that it was recorded for, then those that it was intended for."""
+        found: dict[str, tuple[str, ...]] = {}
+        pairs = [(record.physical, record.name) for record in self.state.records]
+        for physical, name in [*pairs, *((intent.physical, intent.name) for intent in self.state.intents)]:
+            found[physical] = (*found.get(physical, ()), name)
+        return found
 
     @cached_property
     def aliases_of(self) -> Mapping[str, tuple[str, ...]]:
@@ -108,6 +111,27 @@ class Situation:
         return self.serving is not None and self.serving.name == self.wanted.name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """Which physical indexes are those of other names than `own`; `record` is that of the wanted index.
+
+    `claimed`: physical index -> another declared name that is served from it.
+    """
+
+    own: tuple[str | None, ...]
+    record: Record | None
+    world: World
+    claimed: Mapping[str, str]
+
+    def owner(self, physical: str) -> str | None:
+        """The other name that a physical index serves, or was recorded or intended for; None if there is none."""
+        if physical in self.claimed:
+            return self.claimed[physical]
+        if self.record is not None and physical == self.record.physical:
+            return None
+        return next((name for name in self.world.owners.get(physical, ()) if name not in self.own), None)
+
+
 def situate_all(desired: Desired, world: World) -> dict[str, Situation]:
     """Where every declared index stands; no physical index serves two of them."""
     claimed: dict[str, str] = {}
@@ -124,13 +148,13 @@ def situate_all(desired: Desired, world: World) -> dict[str, Situation]:
 def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None = None) -> Situation:
     """Find out where a declared index stands; `claimed`: physical indexes that serve other declared names."""
     record, was_named = _record_of(wanted, world)
-    others = {**_owned_by_others(wanted, record, was_named, world), **(claimed or {})}
+    others = Others(own=(wanted.name, was_named), record=record, world=world, claimed=claimed or {})
     serving, attached, hijacker = _serving(wanted.name, record, world, others)
     stranger = None
     if was_named is not None:
         stranger, hijacker, attached = world.catalog.resolve(wanted.name), None, False
         stranger = None if serving is not None and stranger == serving.name else stranger
-    idle = _idle_indexes((wanted.name, was_named), record, world, {*others, *_names(serving, hijacker)})
+    idle = _idle_indexes(others, _names(serving, hijacker))
     ready = _ready(wanted, record, idle, world)
     unneeded = [index for index in idle if index is not ready]
     leftovers = tuple(index.name for index in unneeded if _is_loose(index, record, world))
@@ -148,7 +172,7 @@ def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None =
         next_physical=ready.name if ready else next_physical(wanted.name, world),
         was_named=was_named,
         stranger=stranger,
-        occupied=others.get(wanted.name) if world.catalog.index(wanted.name) else None,
+        occupied=others.owner(wanted.name) if world.catalog.index(wanted.name) else None,
         hidden_aliases=tuple(alias for alias in wanted.aliases if world.catalog.index(alias) is not None),
     )
 
@@ -161,31 +185,18 @@ def _record_of(wanted: DesiredIndex, world: World) -> tuple[Record | None, str |
     return old, (wanted.renamed_from if old else None)
 
 
-def _owned_by_others(
-    wanted: DesiredIndex, record: Record | None, was_named: str | None, world: World
-) -> dict[str, str]:
-    """Physical index -> the name that it was recorded or intended for, where that is not the wanted one."""
-    own = (wanted.name, was_named)
-    intended = {intent.physical: intent.name for intent in world.state.intents if intent.name not in own}
-    recorded = {other.physical: other.name for other in world.state.records if other.name not in own}
-    owners = {**intended, **recorded}
-    if record is not None:
-        owners.pop(record.physical, None)
-    return owners
-
-
 def _names(*indexes: LiveIndex | None) -> list[str]:
     return [index.name for index in indexes if index is not None]
 
 
 def _serving(
-    name: str, record: Record | None, world: World, others: dict[str, str]
+    name: str, record: Record | None, world: World, others: Others
 ) -> tuple[LiveIndex | None, bool, LiveIndex | None]:
     """The index to start from, whether the name answers from it, and what hides it."""
     catalog = world.catalog
     answers_from = catalog.resolve(name)
-    answering = catalog.index(answers_from) if answers_from and answers_from not in others else None
-    recorded = catalog.index(record.physical) if record and record.physical not in others else None
+    answering = catalog.index(answers_from) if answers_from and not others.owner(answers_from) else None
+    recorded = catalog.index(record.physical) if record and not others.owner(record.physical) else None
     if recorded is None or record is None:
         return answering, True, None
     if answering is None:
@@ -207,16 +218,15 @@ def _succeeds(answering: LiveIndex, record: Record, name: str, world: World) -> 
     return (revision_of(answering.name, name) or 0) > (revision_of(record.physical, name) or 0)
 
 
-def _idle_indexes(
-    names: tuple[str | None, ...], record: Record | None, world: World, taken: set[str]
-) -> tuple[LiveIndex, ...]:
+def _idle_indexes(others: Others, busy: list[str]) -> tuple[LiveIndex, ...]:
     """Physical indexes of ours for this name that do not serve it, newest first."""
-    ours = {intent.physical for intent in world.state.intents if intent.name in names}
-    if record is not None:
-        ours.add(record.physical)
-    found = [world.catalog.index(physical) for physical in sorted(ours - taken)]
+    world, name = others.world, others.own[0] or ""
+    ours = {intent.physical for intent in world.state.intents if intent.name in others.own}
+    if others.record is not None:
+        ours.add(others.record.physical)
+    found = [world.catalog.index(physical) for physical in sorted(ours - set(busy)) if not others.owner(physical)]
     idle = [index for index in found if index is not None]
-    return tuple(sorted(idle, key=lambda index: revision_of(index.name, names[0] or "") or 0, reverse=True))
+    return tuple(sorted(idle, key=lambda index: revision_of(index.name, name) or 0, reverse=True))
 
 
 def _is_loose(index: LiveIndex, record: Record | None, world: World) -> bool:

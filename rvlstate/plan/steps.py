@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, PointAlias
+from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, PointAlias, TakeName
 from rvlstate.plan.order import Edge, sequence
 from rvlstate.plan.plan import Step
 from rvlstate.plan.work import Work
+
+CLEARING_UP = ("replaced", "deleted")
+"""Why an index is dropped at the end of the work on it; names may lead to it until then."""
 
 
 def ordered_steps(works: list[Work]) -> tuple[Step, ...]:
@@ -21,7 +24,7 @@ def ordered_steps(works: list[Work]) -> tuple[Step, ...]:
             rank[step] = (place, number)
             operations[step] = (work.plan.name, operation)
             ids.setdefault(work.plan.name, []).append(step)
-    edges = [*_chains(ids), *_dependencies(works, ids, operations), *_handovers(operations)]
+    edges = [*_chains(ids), *_dependencies(works, ids, operations), *_handovers(works, operations)]
     needs: dict[str, list[str]] = {}
     for before, after in edges:
         needs.setdefault(after, []).append(before)
@@ -58,12 +61,35 @@ def _served_by(ids: list[str], operations: dict[str, tuple[str, AnyOperation]]) 
     return serving[-1] if serving else ids[-1]
 
 
-def _handovers(operations: dict[str, tuple[str, AnyOperation]]) -> list[Edge]:
-    """A name that leads to an index which goes is pointed elsewhere before, so that it never stops answering."""
+def _handovers(works: list[Work], operations: dict[str, tuple[str, AnyOperation]]) -> list[Edge]:
+    """A name that leads to an index which goes is pointed elsewhere before, so that it never stops answering.
+
+    A takeover does not wait for what depends on it: a name of such an index answers nothing meanwhile, which is told.
+    """
+    needed = _needed(works)
     return [
         (claim, release)
-        for release, (owner, drop) in operations.items()
-        if isinstance(drop, DropIndex) and drop.because in ("replaced", "deleted")
+        for release, (owner, going) in operations.items()
         for claim, (other, taken) in operations.items()
-        if other != owner and isinstance(taken, PointAlias) and taken.before == drop.physical
+        if other != owner
+        and isinstance(taken, PointAlias)
+        and taken.before is not None
+        and taken.before == _dropped(going)
+        and not (isinstance(going, TakeName) and owner in needed.get(other, ()))
     ]
+
+
+def _dropped(operation: AnyOperation) -> str | None:
+    """The physical index that a step drops though names may lead to it."""
+    if isinstance(operation, TakeName):
+        return operation.name
+    return operation.physical if isinstance(operation, DropIndex) and operation.because in CLEARING_UP else None
+
+
+def _needed(works: list[Work]) -> dict[str, set[str]]:
+    """What each index depends on, directly or not."""
+    needed = {work.plan.name: set(work.depends_on) for work in works}
+    for _ in works:
+        for names in needed.values():
+            names.update(*(needed.get(name, ()) for name in sorted(names)))
+    return needed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rvlstate.diff.facts import Fact
@@ -14,7 +15,8 @@ from rvlstate.plan.situation import Situation, World
 class Task:
     """One declared index with what was found out about it; `facts` are those that need something done.
 
-    `reserved` are the names and further aliases of other declared indexes; `plain_names` is the policy for new ones.
+    `declared` maps every declared name and further alias to the index that declares it; `plain_names` is the policy
+    for new ones.
     """
 
     situation: Situation
@@ -22,13 +24,17 @@ class Task:
     classification: Classification | None
     world: World
     costs: Costs
-    reserved: frozenset[str] = frozenset()
+    declared: Mapping[str, str]
     plain_names: bool = False
 
     @property
     def name(self) -> str:
         """The declared name."""
         return self.situation.wanted.name
+
+    def is_reserved(self, name: str) -> bool:
+        """Whether another declared index has that name or alias."""
+        return self.declared.get(name, self.name) != self.name
 
     @property
     def atomic(self) -> bool:

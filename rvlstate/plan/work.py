@@ -48,7 +48,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         classification=judge.classify(judged),
         world=world,
         costs=costs,
-        reserved=_reserved(wanted, desired),
+        declared=desired.owners,
         plain_names=desired.policy.naming == "plain",
     )
     impact = replace(_impact(task), documents_written=0, bytes_written=bytes_written(judged, situation))
@@ -86,12 +86,6 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         fields=len(wanted.definition.fields),
     )
     return Work(plan=plan, operations=operations, depends_on=wanted.depends_on)
-
-
-def _reserved(wanted: DesiredIndex, desired: Desired) -> frozenset[str]:
-    """The names and further aliases of other declared indexes."""
-    others = [other for other in desired.indexes if other.name != wanted.name]
-    return frozenset(name for other in others for name in (other.name, *other.aliases))
 
 
 def _builds(task: Task) -> bool:
