@@ -21,6 +21,8 @@ def reveal(seen: IndexDefinition, known: Iterable[IndexDefinition]) -> IndexDefi
     """
     canonical = canonicalise(seen)
     records = [canonicalise(definition) for definition in known]
+    if records and canonical == mask(records[0]):
+        return records[0]
     same = [record for record in records if _settings_agree(canonical, record)]
     temporary = canonical.temporary
     if temporary == UNREVEALED and same:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, PointAlias, TakeName
 from rvlstate.plan.order import Edge, sequence
@@ -66,16 +67,16 @@ def _handovers(works: list[Work], operations: dict[str, tuple[str, AnyOperation]
 
     A takeover does not wait for what depends on it: a name of such an index answers nothing meanwhile, which is told.
     """
-    needed = _needed(works)
+    claims: dict[str, list[tuple[str, str]]] = {}
+    for step, (owner, operation) in operations.items():
+        if isinstance(operation, PointAlias) and operation.before is not None:
+            claims.setdefault(operation.before, []).append((step, owner))
+    depends_on = {work.plan.name: work.depends_on for work in works}
     return [
         (claim, release)
         for release, (owner, going) in operations.items()
-        for claim, (other, taken) in operations.items()
-        if other != owner
-        and isinstance(taken, PointAlias)
-        and taken.before is not None
-        and taken.before == _dropped(going)
-        and not (isinstance(going, TakeName) and owner in needed.get(other, ()))
+        for claim, other in claims.get(_dropped(going) or "", ())
+        if other != owner and not (isinstance(going, TakeName) and _needs(other, owner, depends_on))
     ]
 
 
@@ -86,10 +87,12 @@ def _dropped(operation: AnyOperation) -> str | None:
     return operation.physical if isinstance(operation, DropIndex) and operation.because in CLEARING_UP else None
 
 
-def _needed(works: list[Work]) -> dict[str, set[str]]:
-    """What each index depends on, directly or not."""
-    needed = {work.plan.name: set(work.depends_on) for work in works}
-    for _ in works:
-        for names in needed.values():
-            names.update(*(needed.get(name, ()) for name in sorted(names)))
-    return needed
+def _needs(name: str, wanted: str, depends_on: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether an index depends on another, directly or not."""
+    seen, todo = set[str](), [name]
+    while todo:
+        for other in depends_on.get(todo.pop(), ()):
+            if other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return wanted in seen

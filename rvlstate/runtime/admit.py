@@ -19,11 +19,15 @@ from rvlstate.runtime.permissions import current_user, missing_permissions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
-    """What the user agreed to: hazard codes, seconds to wait for the lock; `reviewed`: all hazards of a saved plan."""
+    """What the user agreed to: hazard codes, seconds to wait for the lock; `reviewed`: all hazards of a saved plan.
+
+    `replan`: nobody read the plan; if the world moved since, while the lock was waited for, that of now is as good.
+    """
 
     allow: tuple[str, ...] = ()
     lock_timeout: float = 0.0
     reviewed: bool = False
+    replan: bool = False
 
 
 def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: tuple[str, ...]) -> Plan:

@@ -16,7 +16,7 @@ from typing import Any
 import redis
 import yaml
 from queries import found, packed
-from records import read_record
+from records import edit_record, read_record
 from servers import EmbeddedServer, connected
 
 from rvlstate.events import Event
@@ -205,9 +205,30 @@ def documents(client: Any) -> dict[bytes, str]:
     }
 
 
+class Texts:
+    """A client whose strings are text, as `records.py` wants it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def get(self, key: str) -> str | None:
+        """The text at a key."""
+        value: bytes | None = self._client.get(key)
+        return None if value is None else value.decode()
+
+    def set(self, key: str, value: str, **options: Any) -> None:
+        """Write a text."""
+        self._client.set(key, value, **options)
+
+
+def edit_state(client: Any, **fields: str | int | None) -> None:
+    """Change what is stored as the state by hand; None removes."""
+    edit_record(Texts(client), KEYS.state, **fields)
+
+
 def stored_state(client: Any) -> dict[str, str]:
     """What is stored as the state, as it is; the fence aside, which every taking of the lock moves."""
-    stored = read_record(client, KEYS.state)
+    stored = read_record(Texts(client), KEYS.state)
     return {name: value for name, value in stored.items() if name != "fence"}
 
 

@@ -13,6 +13,7 @@ from kit import (
     KEYS,
     Shop,
     documents,
+    edit_state,
     eventually,
     load_products,
     load_vectors,
@@ -25,7 +26,6 @@ from kit import (
 )
 from nursery import Nursery
 from proxy import Hold, Proxy, is_journal, is_write, label, proxied
-from records import edit_record
 from servers import EmbeddedServer
 
 from rvlstate.errors import LockHeldError
@@ -251,7 +251,7 @@ def test_a_state_that_went_back_is_not_written_over(shop: Shop, proxy: Proxy, nu
     proxy.rearm(watch=hold)
     child = nursery.run(*arguments(shop, url=proxy.url))
     assert hold.reached.wait(20)
-    edit_record(shop.client, KEYS.state, **older)
+    edit_state(shop.client, **older)
     hold.let_go.set()
     ending = nursery.wait(child)
     assert ending.code == 1, ending

@@ -15,6 +15,7 @@ from kit import (
     await_built,
     create_products,
     documents,
+    edit_state,
     hazards,
     index_facts,
     live_names,
@@ -31,7 +32,6 @@ from kit import (
 )
 from nursery import Nursery
 from queries import found
-from records import edit_record
 
 from rvlstate.errors import (
     ChangeRefusedError,
@@ -309,7 +309,7 @@ def test_an_apply_without_changes_writes_no_state(shop: Shop, nursery: Nursery) 
 
 def _edited(shop: Shop) -> None:
     payload = {**json.loads(stored_state(shop.client)["payload"]), "records": []}
-    edit_record(shop.client, KEYS.state, payload=json.dumps(payload))
+    edit_state(shop.client, payload=json.dumps(payload))
 
 
 def _evicted(shop: Shop) -> None:
@@ -317,7 +317,7 @@ def _evicted(shop: Shop) -> None:
 
 
 def _truncated(shop: Shop) -> None:
-    edit_record(shop.client, KEYS.state, payload=None, checksum=None)
+    edit_state(shop.client, payload=None, checksum=None)
 
 
 @pytest.mark.parametrize("damage", [_edited, _evicted, _truncated])
