@@ -132,11 +132,12 @@ class Project:
         ):
             world = self._world()
             fresh = self._planned(world, plan.targets if plan else ())
-            chosen = admit(plan or fresh, fresh, world.state, agreed, self.desired.policy.allow)
+            given = None if agreed.replan else plan
+            chosen = admit(given or fresh, fresh, world.state, agreed, self.desired.policy.allow)
             if chosen.empty and not _unfinished(world.state):
                 return Report(run="", result="nothing", plan_empty=True)
             refuse_missing_permissions(self.connection, chosen)
-            plan_id = plan.id if plan else chosen.id
+            plan_id = given.id if given else chosen.id
             report = self._execute(chosen, plan_id, world.remembered, lease=lease, stop=stop, on_event=on_event)
             return replace(report, plan_empty=self._confirm_settled(chosen.targets))
 

@@ -78,7 +78,8 @@ def command(
         )
     from rvlstate.runtime.admit import ApplyOptions
 
-    options = ApplyOptions(allow=allow, lock_timeout=lock_timeout, reviewed=planfile is not None)
+    replan = yes and planfile is None  # nobody has read the plan that is shown
+    options = ApplyOptions(allow=allow, lock_timeout=lock_timeout, reviewed=planfile is not None, replan=replan)
     with open_project(settings) as project:
         plan = _plan(project, planfile, targets)
         asks = not yes and _can_be_applied(project, plan, options)

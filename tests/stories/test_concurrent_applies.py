@@ -127,8 +127,7 @@ def test_applies_that_start_together(shop: Shop, nursery: Nursery, rounds: int) 
         endings = [nursery.wait(child) for child in children]
         codes = sorted(ending.code for ending in endings)
         assert codes[0] == 0, endings
-        assert set(codes) <= {0, 3, HELD}, endings
-        assert all("stale" in ending.output for ending in endings if ending.code == 3), endings
+        assert set(codes) <= {0, HELD}, endings
         shop.assert_settled()
         assert resolves_to(shop.client, "products") == f"products@{2 + number}"
         assert lock_of(shop) is None
