@@ -270,9 +270,12 @@ def assert_can_be_undone(scene: Scene) -> None:
         undone.append(step.operation)
         server = runner.server.copy()
         server.finish_scans()
-        for operation in reversed(undone):
+        # Added fields last: that is a rebuild, after which the aliases lead to another physical index.
+        for operation in sorted(reversed(undone), key=lambda item: isinstance(item, AddFields)):
             undo(operation, server, scene)
-        assert answers(server) == before, f"undoing {step.operation.summary}"
+        rebuilt = {item.serves.physical for item in undone if isinstance(item, AddFields)}
+        expected = {name: found for name, found in before.items() if name not in rebuilt or name in server.names}
+        assert answers(server) == expected, f"undoing {step.operation.summary}"
 
 
 def answers(server: ModelServer) -> dict[str, IndexDefinition]:
@@ -297,8 +300,9 @@ def remove_fields(operation: AddFields, server: ModelServer, scene: Scene) -> No
     added = {field.name for field in operation.fields}
     serves = operation.serves
     kept = tuple(field for field in serves.definition.fields if field.name not in added)
-    wanted = DesiredIndex(name=serves.name, definition=replace(serves.definition, fields=kept), aliases=serves.aliases)
-    state = State(records=(serves,))
+    aliases = tuple(name for name in scene.world.answering(serves.physical) if name != serves.name)
+    wanted = DesiredIndex(name=serves.name, definition=replace(serves.definition, fields=kept), aliases=aliases)
+    state = State(records=(replace(serves, aliases=aliases),))
     world = replace(scene.world, catalog=server.catalog, state=state)
     back = build_plan(Desired(project="shop", indexes=(wanted,)), world)
     Runner(server, state).run(back)

@@ -98,13 +98,11 @@ def _is_removed(record: Record, desired: Desired, situations: dict[str, Situatio
 
 def _abandoned(desired: Desired, world: World) -> list[str]:
     """Names that are only intended: neither declared nor recorded, with an index that an interrupted run left."""
-    renamed = {wanted.renamed_from for wanted in desired.indexes}
     return sorted(
         {
             intent.name
             for intent in world.state.intents
             if desired.index(intent.name) is None
-            and intent.name not in renamed
             and world.state.record(intent.name) is None
             and world.catalog.index(intent.physical) is not None
         }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rvlstate.diff.compare import compare
 from rvlstate.errors import PlannerBugError
-from rvlstate.model.canonical import mask
+from rvlstate.model.canonical import canonicalise, mask
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.state import State
@@ -44,7 +44,7 @@ def _problem(wanted: DesiredIndex, catalog: Catalog, state: State) -> str:
     if record is None or record.physical != physical:
         return "the state would not say what serves it"
     # The differ is slow, and most indexes are exactly as wanted as far as can be seen.
-    exact = index.definition == mask(wanted.definition)
+    exact = canonicalise(index.definition) == mask(wanted.definition)
     facts = () if exact else compare(wanted.name, index.definition, wanted.definition).facts
     if any(remedy_for(fact, index.definition, wanted).classification is not None for fact in facts):
         return "another definition would serve it"

@@ -184,7 +184,7 @@ def abandoned_work(name: str, desired: Desired, world: World) -> Work:
 
 def with_possible_renames(works: list[Work], desired: Desired, world: World) -> list[Work]:
     """Mark a creation whose definition equals that of a deletion: most likely a rename that was not declared."""
-    deleted = [work.plan.name for work in works if work.plan.action == "delete"]
+    deleted = sorted(work.plan.name for work in works if work.plan.action == "delete")
     marked = []
     for work in works:
         wanted = desired.index(work.plan.name)

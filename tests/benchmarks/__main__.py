@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from pathlib import Path
@@ -48,8 +49,6 @@ def _options() -> argparse.Namespace:
 
 
 def _machine() -> dict[str, Any]:
-    import os
-
     return {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count()}
 
 
@@ -62,12 +61,13 @@ def _tell(found: dict[str, Any]) -> None:
         f"import click     {start['import_click_ms']:8.1f} ms",
         f"python           {start['python_ms']:8.1f} ms",
         "",
-        f"plan, unchanged    seconds  {'  '.join(f'{phase:>10}' for phase in PHASES)}   ms an index",
+        f"plan, unchanged    seconds  (processor)  {'  '.join(f'{phase:>10}' for phase in PHASES)}   ms an index",
     ]
     for row in found["plan"]:
         shares = "  ".join(f"{row['phases'][phase]:10.3f}" for phase in PHASES)
         each = row["seconds"] / row["indexes"] * 1000
-        lines.append(f"{row['indexes']:7,} indexes  {row['seconds']:8.3f}  {shares}   {each:11.2f}")
+        processor = f"({row['processor_seconds']:.3f})"
+        lines.append(f"{row['indexes']:7,} indexes  {row['seconds']:8.3f}  {processor:>11}  {shares}   {each:11.2f}")
     lines += [f"(goal for 1,000: {GOAL_SECONDS} s)", ""]
     for row in found["apply"]:
         lines.append(f"apply, creating {row['indexes']:,}: {row['seconds']:.2f} s in {row['steps']:,} steps")

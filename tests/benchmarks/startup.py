@@ -1,4 +1,4 @@
-"""How long `rvlstate --help` takes as a whole process, measured against a process that does nothing but import click."""
+"""How long `rvlstate --help` takes as a whole process, against a process that does nothing but import click."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING = (sys.executable, "-c", "")
 
 
 def measure_startup() -> dict[str, float]:
-    """Medians in milliseconds, and how many times the floor the help takes; rounds alternate, so that load is shared."""
+    """Medians in milliseconds, and how many times the floor the help takes; rounds alternate to share the load."""
     commands = {"help_ms": HELP, "import_click_ms": FLOOR, "python_ms": NOTHING}
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(ROUNDS):

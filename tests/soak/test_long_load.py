@@ -10,7 +10,7 @@ from load import Load
 from load_story import Story, cut_over_under_load
 
 pytest_plugins = ("story_fixtures",)
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 
 DOCUMENTS, DIMS = 20_000, 32
 

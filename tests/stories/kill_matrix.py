@@ -96,16 +96,29 @@ class Matrix:
         for name in live_names(client):
             await_built(client, name)
 
-    def kill(self, point: Point, *, start: Start | None = None) -> bool:
-        """Kill a run at a point, run it again to the end, and compare with the undisturbed run.
+    def kill(self, *points: Point, start: Start | None = None) -> bool:
+        """Kill a run, and those that go on with it, at points; run it to the end; compare with the undisturbed run.
 
-        False if the run ended before it came to that point. `start` makes the process, a child of the nursery if None.
+        False if a run ended before it came to its point. `start` makes the process, a child of the nursery if None.
         """
         assert self.expected is not None
         self.restore()
+        problems: list[BaseException] = []
+        killed = [self._killed_at(point, start or self._run_child, problems) for point in points]
+        self.proxy.rearm(watch=self._still_answers)
+        self._run_again()
+        assert_same(self._result(), self.expected)
+        self.shop.assert_settled()
+        assert not [*problems, *self.proxy.problems]
+        return all(killed)
+
+    def _killed_at(self, point: Point, start: Start, problems: list[BaseException]) -> bool:
+        """Kill one run; False if it ended before."""
+        assert self.expected is not None
         pid: Future[int] = Future()
         self.proxy.rearm(Trap(point, lambda: os.kill(pid.result(10), signal.SIGKILL)), self._still_answers)
-        ending = (start or self._run_child)(pid)
+        ending = start(pid)
+        problems += self.proxy.problems
         if not self.proxy.sprung:
             assert ending.code == 0, ending
             return False
@@ -114,12 +127,6 @@ class Matrix:
         assert documents(self.shop.client) == self.expected.documents
         if self.lease_seconds is None:
             self._take_lock_away()
-        problems = list(self.proxy.problems)
-        self.proxy.rearm(watch=self._still_answers)
-        self._run_again()
-        assert_same(self._result(), self.expected)
-        self.shop.assert_settled()
-        assert not [*problems, *self.proxy.problems]
         return True
 
     def kill_at(self, points: Iterable[tuple[Point, Command]]) -> None:

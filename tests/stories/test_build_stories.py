@@ -468,7 +468,41 @@ def test_a_manual_cutover_is_not_yet_possible_and_refused(shop: Shop) -> None:
     assert refusal.value.exit_code == 3
 
 
-# --- whole runs on a cluster
+def test_keeping_the_old_index_is_not_yet_possible_and_refused(shop: Shop) -> None:
+    """Scenario 40: a grace for the old index belongs to a later version and is refused, not ignored."""
+    shop.configure(policy={"retain_old": "1h"})
+    shop.declare("products", *FIELDS)
+    with pytest.raises(RvlstateError, match="retain_old") as refusal:
+        shop.plan()
+    assert refusal.value.exit_code == 3
+
+
+# --- whole runs
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_whole_runs_on_either_protocol(shop: Shop, protocol: int) -> None:
+    """Create, add a field, build beside, import, rename and delete, over RESP2 and RESP3."""
+    shop.url += f"?protocol={protocol}"
+    managed(shop, text("title"))
+    shop.declare("products", text("title"), FIELDS[3])
+    shop.apply()
+    shop.declare("products", text("title", weight=2.0), FIELDS[3])
+    shop.apply()
+    assert resolves_to(shop.client, "products") == "products@2"
+    with shop.project() as project:
+        assert project.connection.search.connection_pool.connection_kwargs["protocol"] == protocol
+    shop.client.execute_command("FT.CREATE", "legacy", "PREFIX", "1", "legacy:", "SCHEMA", "n", "NUMERIC", "SORTABLE")
+    with shop.project() as project:
+        project.import_indexes(("legacy",))
+    shop.undeclare("products")
+    shop.configure(indexes={"goods": {"renamed_from": "products"}})
+    shop.declare("goods", text("title", weight=2.0), FIELDS[3], prefix="products:")
+    shop.apply(allow=("DELETES_INDEX",))
+    shop.undeclare("legacy")
+    shop.apply(allow=("DELETES_INDEX",))
+    assert live_names(shop.client) == {"products@2"}
+    shop.assert_settled()
 
 
 def test_whole_runs_on_a_cluster(cluster_shop: Shop) -> None:

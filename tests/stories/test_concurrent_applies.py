@@ -6,9 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from conftest import NewServer
 from kit import (
     KEYS,
     Shop,
@@ -17,6 +20,7 @@ from kit import (
     eventually,
     load_products,
     load_vectors,
+    opened_shop,
     operations,
     resolves_to,
     stored_state,
@@ -26,11 +30,13 @@ from kit import (
 )
 from nursery import Nursery
 from proxy import Hold, Proxy, is_journal, is_write, label, proxied
+from raw_servers import free_port, raw_server
 from servers import EmbeddedServer
 
 from rvlstate.errors import LockHeldError
 from rvlstate.model.state import State
 from rvlstate.runtime.lock_info import read_lock
+from rvlstate.runtime.server_binary import find_server_binary
 
 pytest_plugins = ("story_fixtures",)
 
@@ -258,3 +264,35 @@ def test_a_state_that_went_back_is_not_written_over(shop: Shop, proxy: Proxy, nu
     assert stored_state(shop.client) == older
     assert shop.apply().plan_empty
     shop.assert_settled()
+
+
+def test_what_was_applied_survives_a_failover(new_server: NewServer, tmp_path: Path) -> None:
+    """Scenario 11: with a replica every write of the state waits for it, so after a failover nothing is to do."""
+    port, other = free_port(), free_port()
+    primary = new_server(options={"port": str(port)})
+    modules = find_server_binary().module_arguments()
+    settings = ("--port", str(other), "--replicaof", f"127.0.0.1 {port}", *modules)
+    with (
+        raw_server(tmp_path / "replica", *settings),
+        redis.Redis(port=other, protocol=2) as replica,
+        proxied(primary.folder.parent, primary.url) as proxy,
+        opened_shop(tmp_path / "replicated", primary) as replicated,
+    ):
+        eventually(lambda: _follows(replica), what="the replica")
+        replicated.url = proxy.url
+        managed(replicated)
+        sent = proxy.labels()
+        assert sent.count("WAIT 1") == sent.count("EVAL save") + sent.count("EVAL acquire")
+        os.kill(primary.pid, signal.SIGKILL)
+        replica.execute_command("REPLICAOF", "NO", "ONE")
+        replicated.url = f"redis://127.0.0.1:{other}"
+        replicated.client = replica
+        replicated.assert_settled()
+        assert replicated.count() == 60
+
+
+def _follows(replica: Any) -> bool:
+    try:
+        return bool(replica.info("replication")["master_link_status"] == "up")
+    except redis.ConnectionError:
+        return False

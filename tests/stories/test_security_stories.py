@@ -48,7 +48,9 @@ def test_a_password_is_shown_nowhere(shop: Shop, server: EmbeddedServer, nursery
         hold = Hold("FT.CREATE products@1")
         proxy.rearm(watch=hold)
         shown = [dump_plan(shop.plan())]
-        child = nursery.run(*shop.arguments("-v", "apply", "--yes"), environ={"CI_JOB_URL": f"https://u:{PASSWORD}@ci/1"})
+        child = nursery.run(
+            *shop.arguments("-v", "apply", "--yes"), environ={"CI_JOB_URL": f"https://u:{PASSWORD}@ci/1"}
+        )
         assert hold.reached.wait(20)
         shown += [str(shop.client.get(KEYS.lock)), everything_stored(shop)]
         held = nursery.wait(nursery.run("--project", str(shop.file), "--redis-url", url, "apply", "--yes"))

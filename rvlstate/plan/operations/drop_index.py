@@ -59,7 +59,8 @@ class DropIndex(Defaults):
     def hazards(self) -> tuple[Hazard, ...]:
         """Dropping what serves queries needs an agreement; clearing up after ourselves does not."""
         if self.because == "deleted":
-            message = f"{self.physical} is dropped: queries on it fail from then on. Its documents stay."
+            name = self.forgets or self.physical
+            message = f"{self.physical} is dropped: queries on {name} fail from then on. Its documents stay."
         elif self.because == "in_the_way":
             message = f"{self.physical}, which an application created, is dropped. Its documents stay."
         else:
