@@ -14,6 +14,7 @@ from rvlstate import __version__
 from rvlstate.errors import NoSchemasError, PlannerBugError
 from rvlstate.events import Event, LockAwaited, OnEvent
 from rvlstate.files.project_file import ProjectFile, load_project, load_settings, schema_folder
+from rvlstate.files.redis_url import resolve_url
 from rvlstate.model.state import Record, State
 from rvlstate.plan.build import build_plan
 from rvlstate.plan.drift import Drift, declared_from, find_drift
@@ -91,7 +92,7 @@ class Project:
                 if schemas == "required":
                     raise
                 spec = load_settings(Path(path), variables)
-        return cls(spec, redis_url or spec.redis_url)
+        return cls(spec, resolve_url(redis_url, Path()) if redis_url else spec.redis_url)
 
     @property
     def name(self) -> str:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from documents import ROOT
 from redisvl.index import SearchIndex
 from servers import connected, eventually
 
@@ -164,6 +166,16 @@ def test_empty_answers_are_counted(traffic: Traffic, server: EmbeddedServer) -> 
         client.delete(*client.scan_iter("airport:*", count=1000))
         eventually(lambda: traffic.count.empty > 0)
     assert traffic.count.failed == 0
+
+
+def test_an_installed_package_brings_the_example(tmp_path: Path) -> None:
+    """`rvlstate demo` needs no clone of the repository: the wheel holds every file of the quickstart."""
+    build = ["wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
+    subprocess.run([sys.executable, "-m", "pip", *build], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = {name for name in ZipFile(wheel).namelist() if name.startswith("rvlstate/demo/quickstart/")}
+    files = [path for path in quickstart().rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {f"rvlstate/demo/quickstart/{path.relative_to(quickstart()).as_posix()}" for path in files} <= packed
 
 
 def test_the_table_is_whole() -> None:

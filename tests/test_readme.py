@@ -9,6 +9,7 @@ import pytest
 from documents import ROOT, reader_in
 
 from rvlstate.cli.catalogue import COMMANDS
+from rvlstate.model.hazard import HAZARD_CODES
 from rvlstate.plan.remedies import ATTRIBUTES, SETTINGS, Remedy
 
 README = ROOT / "README.md"
@@ -41,6 +42,12 @@ def test_exit_codes_are_those_of_the_reference() -> None:
     pages = [page.read_text(encoding="utf-8") for page in (README, ROOT / "docs" / "cli.md")]
     short, full = (set(re.findall(r"^\| (\d+) \|", page, re.MULTILINE)) for page in pages)
     assert short == full - {"130"}
+
+
+def test_every_hazard_has_its_section() -> None:
+    """Each code, in order, with the sentence that the code itself has."""
+    page = (ROOT / "docs" / "hazards.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^## (\w+)\n\n(.*)$", page, re.MULTILINE)) == HAZARD_CODES
 
 
 @pytest.mark.parametrize(

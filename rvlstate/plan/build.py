@@ -14,6 +14,7 @@ from rvlstate.plan.losses import with_lost_names
 from rvlstate.plan.order import refuse_cycles
 from rvlstate.plan.plan import Plan, Server, Step
 from rvlstate.plan.predict import check, predict
+from rvlstate.plan.removal import abandoned
 from rvlstate.plan.situation import Situation, World, situate_all
 from rvlstate.plan.stale import snapshot
 from rvlstate.plan.steps import ordered_steps
@@ -98,15 +99,12 @@ def _is_removed(record: Record, desired: Desired, situations: dict[str, Situatio
 
 def _abandoned(desired: Desired, world: World) -> list[str]:
     """Names that are only intended: neither declared nor recorded, with an index that an interrupted run left."""
-    return sorted(
-        {
-            intent.name
-            for intent in world.state.intents
-            if desired.index(intent.name) is None
-            and world.state.record(intent.name) is None
-            and world.catalog.index(intent.physical) is not None
-        }
-    )
+    names = {
+        intent.name
+        for intent in world.state.intents
+        if desired.index(intent.name) is None and world.state.record(intent.name) is None
+    }
+    return [name for name in sorted(names) if abandoned(name, world)]
 
 
 def _self_check(

@@ -190,7 +190,7 @@ def hijack_notes(situation: Situation) -> tuple[str, ...]:
             f"cause: an application created a physical index {name}, for instance with redisvl's index.create(); "
             f"it hides the alias {name} -> {situation.serving.name}, so queries miss what rvlstate manages."
         ),
-        f"cure: this plan drops the physical index {name} (never its documents); the alias answers again at once.",
+        f"cure: rvlstate apply drops the physical index {name} (never its documents); the alias answers again at once.",
         (
             "in the application: open it from its schema, SearchIndex.from_yaml(...), and do not call create() at "
             "start-up: redisvl's exists() answers False for an alias. from_existing() would keep the physical index of "

@@ -17,8 +17,7 @@ def remove(record: Record, world: World, in_use: frozenset[str], claimed: frozen
     record still names one of them, and only the name goes. `claimed` are the further aliases that are declared: such
     a name is moved to its new index, in one instant, by the task of that index.
     """
-    intended = [intent.physical for intent in world.state.intents if intent.name == record.name]
-    rest = _clear(world, [physical for physical in intended if physical not in (*in_use, record.physical)])
+    rest = _clear(world, [physical for physical in abandoned(record.name, world) if physical not in in_use])
     aliased = world.catalog.targets.get(record.name) == record.physical and record.name not in claimed
     if record.physical in in_use and aliased:
         return (*rest, DropAlias(name=record.name, physical=record.physical, gone="renamed"))
@@ -31,7 +30,17 @@ def remove(record: Record, world: World, in_use: frozenset[str], claimed: frozen
 
 def clear_abandoned(name: str, world: World) -> tuple[AnyOperation, ...]:
     """The operations for a name that an interrupted run began to create and that was given up since."""
-    return _clear(world, [intent.physical for intent in world.state.intents if intent.name == name])
+    return _clear(world, abandoned(name, world))
+
+
+def abandoned(name: str, world: World) -> tuple[str, ...]:
+    """The live indexes that were meant for a name and that no record, of this name or another, says are served."""
+    recorded = {record.physical for record in world.state.records}
+    return tuple(
+        intent.physical
+        for intent in world.state.intents
+        if intent.name == name and intent.physical not in recorded and world.catalog.index(intent.physical) is not None
+    )
 
 
 def _clear(world: World, physicals: Iterable[str]) -> tuple[AnyOperation, ...]:
@@ -40,7 +49,6 @@ def _clear(world: World, physicals: Iterable[str]) -> tuple[AnyOperation, ...]:
     return tuple(
         DropIndex(physical=physical, because="deleted" if _answers(physical, world) else "left_behind", atomic=atomic)
         for physical in physicals
-        if world.catalog.index(physical) is not None
     )
 
 
