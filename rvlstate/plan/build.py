@@ -126,6 +126,7 @@ def candidate_names(desired: Desired, state: State) -> set[str]:
     """Every name that may be an alias of ours: to be asked, since servers before 8.10 cannot list aliases."""
     names = {name for wanted in desired.indexes for name in (wanted.name, *wanted.aliases)}
     names |= {wanted.renamed_from for wanted in desired.indexes if wanted.renamed_from}
+    names |= {intent.name for intent in state.intents}
     return names | {name for record in state.records for name in (record.name, *record.aliases)}
 
 
