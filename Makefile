@@ -19,7 +19,7 @@ demo: $(STAMP) ## the whole story on an embedded server with real data, well und
 	@$(BIN)/rvlstate demo $(ARGS)
 
 test: $(STAMP) ## all tests, against real servers; ARGS="-k drift" to choose
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## ruff (rules and format) and mypy
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def import_indexes(project: Project, names: tuple[str, ...], lease: Lease, *, ev
     """
     world = _world(project, names)
     chosen = {**_unmanaged(world), **_asked(names, world)} if everything else _asked(names, world)
-    files = {name: _file_for(project, name) for name in chosen if project.desired.index(name) is None}
+    files = _files(project, [name for name in sorted(chosen) if project.desired.index(name) is None])
     _refuse_overwriting(files)
     imported = tuple(_write(project, world, name, chosen[name], files.get(name)) for name in sorted(chosen))
     state = world.state
@@ -52,7 +53,7 @@ def _world(project: Project, names: tuple[str, ...]) -> World:
     bases = {match["name"].strip("{}") for index in catalog.indexes for match in (REVISION.match(index.name),) if match}
     if bases - asked:
         catalog = inspect_catalog(project.connection, asked | bases, profile)
-    return World(catalog=catalog, state=state, server=profile)
+    return World(catalog=catalog, state=state, server=profile, foreign=project.store.foreign())
 
 
 def _asked(names: tuple[str, ...], world: World) -> dict[str, LiveIndex]:
@@ -70,6 +71,11 @@ def _asked(names: tuple[str, ...], world: World) -> dict[str, LiveIndex]:
                 f"{name} is the name of a revision, not one to declare",
                 next_step=f"import it by its alias, or give it one first: FT.ALIASADD <name> {name}",
             )
+        if index.name in world.foreign:
+            raise UsageError(
+                f"{index.name} is managed by project {world.foreign[index.name]} on this server",
+                next_step="leave it there: two projects that manage one index undo each other's work.",
+            )
         found[name] = index
     return found
 
@@ -77,7 +83,7 @@ def _asked(names: tuple[str, ...], world: World) -> dict[str, LiveIndex]:
 def _unmanaged(world: World) -> dict[str, LiveIndex]:
     """Everything that no record names, by the name that applications use."""
     managed = {record.physical for record in world.state.records} | {i.physical for i in world.state.intents}
-    managed |= {record.name for record in world.state.records}
+    managed |= {*world.foreign, *(record.name for record in world.state.records)}
     return {
         _public_name(index, world.catalog): index
         for index in world.catalog.indexes
@@ -95,8 +101,15 @@ def _is_bare_revision(index: LiveIndex, catalog: Catalog) -> bool:
     return REVISION.match(index.name) is not None and index.name not in {target for _, target in catalog.aliases}
 
 
-def _file_for(project: Project, name: str) -> Path:
-    return project.schema_folder / f"{UNSAFE.sub('_', name).strip('.') or 'index'}.yaml"
+def _files(project: Project, names: list[str]) -> dict[str, Path]:
+    """A schema file for each name; names that differ only in what a file name cannot hold get numbers."""
+    files: dict[str, Path] = {}
+    for name in names:
+        stem = UNSAFE.sub("_", name).strip(".") or "index"
+        numbered = (f"{stem}-{number}" if number > 1 else stem for number in itertools.count(1))
+        paths = (project.schema_folder / f"{part}.yaml" for part in numbered)
+        files[name] = next(path for path in paths if path not in files.values())
+    return files
 
 
 def _refuse_overwriting(files: dict[str, Path]) -> None:
@@ -106,12 +119,6 @@ def _refuse_overwriting(files: dict[str, Path]) -> None:
                 f"this file is in the way of the schema of {name}",
                 file=path.as_posix(),
                 next_step="rename it, or declare the index in it and import again; nothing was written.",
-            )
-        if [other for other in files.values() if other == path] != [path]:
-            raise SpecError(
-                f"{name} and another index would both be written here",
-                file=path.as_posix(),
-                next_step="import them one after the other, renaming the file between.",
             )
 
 

@@ -32,7 +32,7 @@ from rvlstate.runtime.lock import acquire, chosen_lease, unlock
 from rvlstate.runtime.lock_info import LockInfo, read_lock
 from rvlstate.runtime.run_report import RunReport, RunSummary
 from rvlstate.runtime.state_store import StateStore
-from rvlstate.runtime.status import Status, make_status
+from rvlstate.runtime.status import Status, make_status, nothing_recorded
 from rvlstate.runtime.stop import StopRequest, stoppable
 from rvlstate.runtime.translate import translated
 from rvlstate.runtime.world import inspect_world
@@ -174,7 +174,10 @@ class Project:
         """What others changed on the server since it was last applied; an apply in progress is not drift."""
         with self._translated():
             lock = read_lock(self.connection.keys, self.name)
-            drift = find_drift(self._recorded_world(), self.name)
+            world = self._recorded_world()
+            if not world.state.lineage and lock is None:
+                raise nothing_recorded(self.name)
+            drift = find_drift(world, self.name)
         if lock is not None:
             return replace(drift, indexes=(), in_progress=lock.describe())
         return drift
@@ -184,8 +187,10 @@ class Project:
         with self._translated():
             world = self._recorded_world()
             lock = read_lock(self.connection.keys, self.name)
-            interrupted = self._journal.interrupted() if lock is None else None
-        return make_status(world, find_drift(world, self.name), lock, interrupted)
+            journal = self._journal
+            interrupted = journal.interrupted() if lock is None else None
+            last = next(iter(journal.list_runs(1)), None)
+        return make_status(world, find_drift(world, self.name), lock, interrupted, last)
 
     def import_indexes(self, names: tuple[str, ...], *, everything: bool = False) -> tuple[Imported, ...]:
         """Write schema files for live indexes and take them into the state, so that the next plan is empty."""

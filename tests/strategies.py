@@ -33,7 +33,10 @@ CAPABILITIES: tuple[Capability, ...] = (
     "int8_vectors",
     "svs_vamana",
     "index_missing",
+    "index_all",
     "json",
+    "alias_list",
+    "index_all",
     "cross_slot_aliases",
     "atomic_takeover",
 )
@@ -93,13 +96,15 @@ def index_fields(draw: Draw, name: str, storage: str) -> Field:
             "initial_cap": draw(st.sampled_from((None, 100))),
         }
         return VectorField(**given)
-    if kind is GeoShapeField:
-        return GeoShapeField(**given, coord_system=draw(st.sampled_from(("spherical", "flat"))))
-    given |= {flag: draw(rarely) for flag in ("sortable", "unf", "no_index")}
+    given |= {flag: draw(rarely) for flag in ("sortable", "unf")}
+    # FT.CREATE refuses NOINDEX together with INDEXMISSING.
+    given["no_index"] = not given["index_missing"] and draw(rarely)
     if kind is TextField:
         given |= {flag: draw(rarely) for flag in ("no_stem", "withsuffixtrie", "index_empty")}
         given["weight"] = draw(st.sampled_from((1.0, 2.5)))
         given["phonetic_matcher"] = draw(st.sampled_from((None, "dm:en")))
+    elif kind is GeoShapeField:
+        given["coord_system"] = draw(st.sampled_from(("spherical", "flat")))
     elif kind is TagField:
         given |= {flag: draw(rarely) for flag in ("case_sensitive", "withsuffixtrie", "index_empty")}
         given["separator"] = draw(st.sampled_from((",", ";")))

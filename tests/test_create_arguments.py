@@ -159,7 +159,7 @@ def test_what_we_send_is_what_redisvl_sends(server: EmbeddedServer, schema: dict
 
 
 def test_index_missing_of_a_vector_is_the_one_difference(redis_url: str) -> None:
-    """redisvl sends it among the vector's attributes, which the server refuses; after them it is accepted."""
+    """Redisvl sends it among the vector's attributes, which the server refuses; after them it is accepted."""
     vector = {"algorithm": "flat", "dims": 2, "index_missing": True}
     declared = named({"index": {}, "fields": [{"name": "v", "type": "vector", "attrs": vector}]}, "goods")
     with Recorder.from_url(redis_url) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 YES = "yes"
 
 
+def a_number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """The value; a range of click lets `nan` pass."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number of seconds.")
+    return value
+
+
 @click.command("apply", cls=Command)
 @click.argument("planfile", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -46,7 +54,8 @@ YES = "yes"
 )
 @click.option(
     "--lock-timeout",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=31_536_000),
+    callback=a_number,
     default=0.0,
     metavar="S",
     help="Seconds to wait while another run holds the lock. Default: 0.",

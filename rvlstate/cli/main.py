@@ -61,6 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except RvlstateError as error:
         return _fail(error, arguments)
+    except OSError as error:  # click's own texts, such as --help, on a full disk
+        return _fail(RvlstateError("the result cannot be written", where="stdout", why=str(error)), arguments)
     return int(code or 0)
 
 

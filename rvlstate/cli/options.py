@@ -33,6 +33,8 @@ pass_globals = click.make_pass_decorator(Globals, ensure=True)
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
     """Keep a value that was given; what stands behind the command wins over what stands before it."""
+    if value == "":
+        raise click.BadParameter(f"{param.opts[-1]} is empty: is the variable set that was meant?")
     if value and param.name:
         setattr(ctx.ensure_object(Globals), param.name, value)
 

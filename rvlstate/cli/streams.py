@@ -12,7 +12,14 @@ from rvlstate.errors import RvlstateError
 
 
 def settle_streams() -> None:
-    """Let characters that a stream's encoding lacks come out as escapes instead of as a crash."""
+    """Let characters that a stream's encoding lacks come out as escapes instead of as a crash.
+
+    A stream that was closed before we came (`>&-`, some daemons) is None: what is written to it goes nowhere.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -120,6 +120,7 @@ def _parse(data: dict[str, Any]) -> Plan:
         unmanaged=tuple(data["unmanaged"]),
         warnings=tuple(data["warnings"]),
         targets=tuple(data["targets"]),
+        address=data.get("address", ""),
     )
 
 

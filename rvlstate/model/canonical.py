@@ -5,6 +5,7 @@ r"""Canonical forms: two definitions mean the same to the server exactly when th
 | fields, prefixes in any order, twice      | sorted, once                  | order carries no meaning      |
 | NUMERIC SORTABLE                          | SORTABLE UNF                  | FT.INFO, measured             |
 | any SORTABLE on JSON                      | SORTABLE UNF                  | FT.INFO, measured             |
+| TAG CASESENSITIVE SORTABLE                | SORTABLE UNF                  | FT.INFO, measured             |
 | UNF without SORTABLE                      | nothing                       | redisvl drops it              |
 | NOOFFSETS                                 | NOOFFSETS NOHL                | FT.INFO, measured             |
 | more than 32 TEXT fields                  | MAXTEXTFIELDS                 | FT.INFO, measured             |
@@ -72,6 +73,7 @@ def _canonical_field(field: Field, storage: str) -> Field:
     if isinstance(field, VectorField):
         return _canonical_vector(field)
     always_unf = storage == "json" or isinstance(field, NumericField)
+    always_unf = always_unf or (isinstance(field, TagField) and field.case_sensitive)
     unf = field.sortable and (field.unf or always_unf)
     if isinstance(field, TextField):
         return replace(field, unf=unf, weight=float(field.weight))

@@ -15,6 +15,7 @@ Capability: TypeAlias = Literal[
     "int8_vectors",
     "svs_vamana",
     "index_missing",
+    "index_all",
     "json",
     "alias_list",
     "cross_slot_aliases",

@@ -10,7 +10,7 @@ from rvlstate.model.codec import dump_value
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.fingerprint import fingerprint
 from rvlstate.model.state import Record, State
-from rvlstate.plan.losses import with_lost_names
+from rvlstate.plan.losses import unseen_aliases, with_lost_names
 from rvlstate.plan.order import refuse_cycles
 from rvlstate.plan.plan import Plan, Server, Step
 from rvlstate.plan.predict import check, predict
@@ -63,8 +63,9 @@ def build_plan(
         indexes=tuple(work.plan for work in sorted(works, key=lambda work: work.plan.name)),
         steps=steps,
         unmanaged=_unmanaged(situations, world),
-        warnings=_warnings(world),
+        warnings=(*_warnings(world), *unseen_aliases(steps, world)),
         targets=tuple(sorted(targets)),
+        address=world.address,
         created_at=created_at,
         rvlstate_version=version,
     )
@@ -139,7 +140,7 @@ def _declaration(wanted: DesiredIndex) -> object:
 
 
 def _unmanaged(situations: dict[str, Situation], world: World) -> tuple[str, ...]:
-    known = {record.physical for record in world.state.records} | {intent.physical for intent in world.state.intents}
+    known = {*world.owners, *world.foreign}
     for situation in situations.values():
         known |= {index.name for index in (situation.serving, situation.hijacker, situation.ready) if index}
     return tuple(sorted(index.name for index in world.catalog.indexes if index.name not in known))

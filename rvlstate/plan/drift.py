@@ -46,8 +46,7 @@ def find_drift(world: World, project: str) -> Drift:
         if changes:
             notes = hijack_notes(situation)
             indexes.append(IndexDrift(name=record.name, physical=record.physical, changes=changes, notes=notes))
-    known = {record.physical for record in world.state.records} | {intent.physical for intent in world.state.intents}
-    known |= {record.name for record in world.state.records}
+    known = {*world.owners, *world.foreign, *(record.name for record in world.state.records)}
     unmanaged = tuple(index.name for index in world.catalog.indexes if index.name not in known)
     return Drift(project=project, indexes=tuple(indexes), unmanaged=unmanaged)
 

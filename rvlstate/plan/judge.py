@@ -142,9 +142,15 @@ def unknown_notes(classification: Classification | None, unverifiable: tuple[str
     )
 
 
-def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -> tuple[str, ...]:
+def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world: World) -> tuple[str, ...]:
     """Why nothing can be done about an index as it is declared."""
     reasons = [f"{fact.address}: {remedy.reason}" for fact, remedy in judged if remedy.classification == "refused"]
+    serving = situation.serving
+    if serving is not None and serving.name in world.foreign:
+        reasons.append(
+            f"{situation.wanted.name}: {serving.name} is managed by project {world.foreign[serving.name]} on this "
+            "server: declare it in one project only, or under another name"
+        )
     if situation.stranger is not None:
         reasons.append(
             f"{situation.wanted.name}: renamed_from: {situation.was_named} cannot be carried out, since "

@@ -9,6 +9,7 @@ from rvlstate.model.catalog import Catalog
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations import AnyOperation, DropIndex, TakeName
 from rvlstate.plan.plan import Step
+from rvlstate.plan.situation import World
 from rvlstate.plan.work import Work
 
 
@@ -56,3 +57,23 @@ def _warned(work: Work, hazards: set[Hazard]) -> Work:
     if not hazards:
         return work
     return replace(work, plan=replace(work.plan, hazards=tuple(sorted({*work.plan.hazards, *hazards}))))
+
+
+def unseen_aliases(steps: tuple[Step, ...], world: World) -> tuple[str, ...]:
+    """A warning where indexes go whose aliases this server cannot list: those that nobody declared go unseen."""
+    going = sorted({name for step in steps for name in _replaced(step.operation)})
+    if not going or world.server.can("alias_list"):
+        return ()
+    return (
+        (
+            "this server does not tell its aliases (search 8.10 does): one that was not declared under aliases: and "
+            f"leads to {', '.join(going)} stops answering when that index goes."
+        ),
+    )
+
+
+def _replaced(operation: AnyOperation) -> tuple[str, ...]:
+    """The physical index that goes since another one takes its place."""
+    if isinstance(operation, TakeName):
+        return (operation.name,)
+    return (operation.physical,) if isinstance(operation, DropIndex) and operation.because == "replaced" else ()

@@ -22,6 +22,7 @@ SINCE: dict[Capability, str] = {
     "int8_vectors": "RediSearch 8.0 (Redis 8)",
     "svs_vamana": "RediSearch 8.2 (Redis 8.2)",
     "index_missing": "RediSearch 2.10",
+    "index_all": "RediSearch 8.0 (Redis 8)",
     "json": "the RedisJSON module (in Redis 8 and Redis Stack)",
 }
 
@@ -32,6 +33,12 @@ def unmet_needs(name: str, definition: IndexDefinition, server: ServerProfile) -
         f"{address}: {what} needs {SINCE[capability]}; this server has Redis {server.redis}, search {server.search}"
         for address, what, capability in _needs(name, definition)
         if not server.can(capability)
+    ]
+    lines += [
+        f"{field_address(name, field.name, 'no_index')}: FT.CREATE refuses it together with index_missing: "
+        "give up one of the two"
+        for field in definition.fields
+        if not isinstance(field, VectorField) and field.no_index and field.index_missing
     ]
     if definition.max_text_fields and definition.no_fields:
         lines.append(
@@ -44,6 +51,8 @@ def unmet_needs(name: str, definition: IndexDefinition, server: ServerProfile) -
 def _needs(name: str, definition: IndexDefinition) -> Iterator[tuple[str, str, Capability]]:
     if definition.storage == "json":
         yield index_address(name, "storage"), "storage: json", "json"
+    if definition.index_all:
+        yield index_address(name, "index_all"), "index_all", "index_all"
     for field in definition.fields:
         if field.index_missing:
             yield field_address(name, field.name, "index_missing"), "index_missing", "index_missing"

@@ -91,7 +91,8 @@ class Server:
 class Plan:
     """A whole plan; the same inputs give the same plan, `created_at` aside.
 
-    `live` is what it was made for (see `stale.snapshot`); `targets` are the names that it was limited to.
+    `live` is what it was made for (see `stale.snapshot`); `targets` are the names that it was limited to; `address`
+    is the server, without secrets.
     """
 
     project: str
@@ -106,6 +107,7 @@ class Plan:
     unmanaged: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    address: str = ""
     created_at: str = ""
     rvlstate_version: str = ""
 

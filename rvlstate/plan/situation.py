@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from rvlstate.model.address import REVISION, physical_name, revision_of
@@ -29,11 +29,16 @@ from rvlstate.model.state import Record, State
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Everything that a plan is made from on the live side."""
+    """Everything that a plan is made from on the live side.
+
+    `foreign` maps physical indexes to the other project that manages them; `address` says which server this is.
+    """
 
     catalog: Catalog
     state: State
     server: ServerProfile
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
 
     def definition(self, index: LiveIndex) -> IndexDefinition:
         """The definition of a live index, with what FT.INFO hides filled in from what was recorded."""

@@ -56,7 +56,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         impact = replace(impact, documents_written=impact.documents)
     # What is there already works: needs are checked where something is to be built.
     needs = unmet_needs(wanted.name, canonicalise(wanted.definition), world.server) if _builds(task) else ()
-    refused = (*judge.refusals(judged, situation), *needs)
+    refused = (*judge.refusals(judged, situation, world), *needs)
     builds = _builds(task)
     too_big = memory_refusal(impact, costs) if builds else ""
     refused = (*refused, f"{wanted.name}: {too_big}") if too_big else refused
@@ -79,7 +79,10 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         unverifiable=comparison.unverifiable,
         hazards=tuple(sorted({hazard for hazard in hazards if hazard is not None})),
         impact=impact,
-        notes=(*judge.hijack_notes(situation), *judge.unknown_notes(task.classification, comparison.unverifiable)),
+        notes=(
+            *judge.hijack_notes(situation),
+            *judge.unknown_notes(task.classification, comparison.unverifiable),
+        ),
         refused=refused,
         deferred=deferred,
         renamed_from=situation.was_named,

@@ -35,6 +35,9 @@ def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: 
 
     `fresh` is the plan made again under the lock. Raises PlanStaleError, ChangeRefusedError, HazardsNotAllowedError.
     """
+    if not plan.lineage and plan.address != fresh.address:
+        # A server that holds no state cannot be told from another such one by what is on it.
+        raise PlanStaleError((f"it was made for {plan.address or 'an unnamed server'}, this is {fresh.address}",))
     chosen = plan if plan.id == fresh.id and plan.server == fresh.server else _resumed_or_stale(plan, fresh, state)
     _refuse_blocked(chosen)
     _refuse_blocked(fresh)  # what speaks against it may have come since: memory, for instance

@@ -151,7 +151,7 @@ def _single(target: ServerUrl, protocol: int) -> Connection:
             search.close()
             return _cluster(target, protocol)
         _refuse_other_kinds(target, mode, search)
-    except BaseException:
+    except BaseException:  # whatever ended it, Ctrl-C included: no socket is left open
         search.close()
         raise
     return Connection(target.display, search, _client(target, protocol, _resending()))
@@ -173,7 +173,7 @@ def _cluster(target: ServerUrl, protocol: int) -> Connection:
     connection = Connection(target.display, keys.get_redis_connection(keys.get_default_node()), keys)
     try:
         _await_loaded(connection.search)
-    except BaseException:
+    except BaseException:  # whatever ended it, Ctrl-C included: no socket is left open
         connection.close()
         raise
     return connection

@@ -21,6 +21,7 @@ SINCE: Mapping[Capability, int] = {
     "float16_vectors": 21000,
     "bfloat16_vectors": 21000,
     "index_missing": 21000,
+    "index_all": 80000,
     "int8_vectors": 80000,
     "svs_vamana": 80200,
 }

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROJECTS = "rvlstate:projects"
+"""Set: the projects that keep a state on this server, so that none takes another's index for nobody's."""
+
 
 @dataclass(frozen=True, slots=True)
 class StateKeys:

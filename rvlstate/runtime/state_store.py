@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from redis.client import NEVER_DECODE
+from redis.exceptions import NoPermissionError
 
 from rvlstate import __version__
 from rvlstate.errors import StateError
 from rvlstate.model.state import State
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.scripts import KeysClient, keys_as_expected, run_replicated
-from rvlstate.runtime.state_keys import StateKeys
+from rvlstate.runtime.state_keys import PROJECTS, StateKeys
 from rvlstate.runtime.state_payload import (
     FORMAT,
     dump_state,
@@ -50,6 +52,19 @@ class StateStore:
             raise lost(self.keys.project)
         return load_state(self.keys.project, stored)
 
+    def foreign(self) -> dict[str, str]:
+        """Physical index -> the other project on this server that manages it.
+
+        A hint: a project whose state cannot be read, or that the user may not read, is passed over.
+        """
+        found: dict[str, str] = {}
+        with suppress(NoPermissionError, StateError):
+            names: Any = self._client.smembers(PROJECTS)
+            for name in sorted(set(names) - {self.keys.project}):
+                with suppress(StateError, NoPermissionError):
+                    found.update({record.physical: name for record in StateStore(self._client, name).load().records})
+        return found
+
     def pull(self) -> str:
         """What is stored, as indented JSON, damaged or not."""
         return present_state(self._read())
@@ -63,7 +78,13 @@ class StateStore:
         written = replace(state, lineage=lineage, serial=state.serial + 1)
         expected = str(state.serial) if state.serial else ""
         status = self._write(written, lease, expected, state.lineage)
+        if written.serial == 1:
+            self._register()
         return state if status == "same" else written
+
+    def _register(self) -> None:
+        with suppress(NoPermissionError):  # others then take our indexes for nobody's, as before there was a registry
+            self._client.sadd(PROJECTS, self.keys.project)
 
     def replace(self, state: State, lease: Lease) -> State:
         """Write a rebuilt state over whatever is stored, under a new lineage; the serial goes on if it can be read."""
@@ -73,6 +94,7 @@ class StateStore:
         serial = max(state.serial, _serial(stored))
         written = replace(state, lineage=_new_lineage(), serial=serial + 1)
         self._write(written, lease, ANY_SERIAL, "")
+        self._register()
         return written
 
     def _write(self, state: State, lease: Lease, expected: str, expected_lineage: str) -> str:

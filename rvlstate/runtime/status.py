@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rvlstate.errors import StateError
 from rvlstate.model.catalog import LiveIndex, ServerProfile
 from rvlstate.model.state import Record, State
 from rvlstate.plan.drift import Drift, IndexDrift
@@ -39,8 +40,24 @@ class Status:
     next_step: str
 
 
-def make_status(world: World, drift: Drift, lock: LockInfo | None, interrupted: RunSummary | None) -> Status:
-    """The status from what was read."""
+def nothing_recorded(project: str) -> StateError:
+    """The error for a project without a state: it cannot be told from one whose server lost everything."""
+    return StateError(
+        "nothing was ever applied here, or the server lost all of it",
+        where=project,
+        why="There is no recorded state on this server, so there is nothing to compare it with.",
+        next_step="check that this is the right server; rvlstate plan shows what it lacks.",
+    )
+
+
+def make_status(
+    world: World,
+    drift: Drift,
+    lock: LockInfo | None,
+    interrupted: RunSummary | None,
+    last: RunSummary | None = None,
+) -> Status:
+    """The status from what was read; `last` is the latest run, however it ended."""
     drifted = {index.name: index for index in drift.indexes}
     rows = [_managed(record, world, drifted.get(record.name)) for record in world.state.records]
     rows += _left_behind(world, running=lock is not None)
@@ -53,7 +70,7 @@ def make_status(world: World, drift: Drift, lock: LockInfo | None, interrupted: 
         unmanaged=drift.unmanaged,
         lock=lock,
         interrupted=interrupted,
-        next_step=_next_step(world.state, drift, lock, rows),
+        next_step=_next_step(world.state, drift, lock, rows, last),
     )
 
 
@@ -103,9 +120,14 @@ def _left_behind(world: World, *, running: bool) -> list[IndexStatus]:
     return rows
 
 
-def _next_step(state: State, drift: Drift, lock: LockInfo | None, rows: list[IndexStatus]) -> str:
+def _next_step(
+    state: State, drift: Drift, lock: LockInfo | None, rows: list[IndexStatus], last: RunSummary | None
+) -> str:
     if lock is not None:
         return "an apply is running: wait for it, or stop it with SIGTERM (it stops between two steps)."
+    if last is not None and last.result == "failed" and state.run is not None and state.run.id == last.id:
+        reason = last.error.splitlines()[0] if last.error else "see its report"
+        return f"the last apply failed: {reason}. rvlstate history {last.id} says more. Search is not affected."
     if state.run is not None and not state.run.finished:
         return "an apply was interrupted: run rvlstate apply, it goes on where that stopped. Search is not affected."
     if drift.found:

@@ -16,4 +16,4 @@ def inspect_world(connection: Connection, store: StateStore, desired: Desired) -
     state = store.load()
     profile = inspect_server(connection)
     catalog = inspect_catalog(connection, candidate_names(desired, state), profile)
-    return World(catalog=catalog, state=state, server=profile)
+    return World(catalog=catalog, state=state, server=profile, foreign=store.foreign(), address=connection.url)

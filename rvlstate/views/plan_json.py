@@ -25,6 +25,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "live_fingerprint": plan.live_fingerprint,
         "desired_fingerprint": plan.desired_fingerprint,
         "server": dump_value(plan.server),
+        "address": plan.address,
         "targets": list(plan.targets),
         "warnings": list(plan.warnings),
         "indexes": [_index(index) for index in plan.indexes],

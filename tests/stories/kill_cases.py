@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kit import Shop, await_built, load_products, numeric, tag, text, vector
+from kit import Shop, numeric, tag, text, vector
+from observe import await_built, load_products
 
 Edit: TypeAlias = Callable[[Shop], None]
 

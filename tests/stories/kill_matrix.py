@@ -16,8 +16,9 @@ from typing import Any
 
 import redis
 from kill_cases import APPLY, IMPORT, PRODUCTS, Case
-from kit import KEYS, Shop, await_built, documents, index_facts, live_names, opened_shop, operations, resolves_to
+from kit import Shop, opened_shop, operations
 from nursery import Ending, Nursery
+from observe import KEYS, await_built, documents, index_facts, live_names, resolves_to
 from proxy import WRITES, Command, Point, Proxy, Trap, is_journal, is_polled, is_write, proxied
 from servers import EmbeddedServer, flush
 
@@ -78,7 +79,9 @@ class Matrix:
     def _remember(self) -> None:
         """How to make the server again: keys as they are, after the commands that made the indexes."""
         client = self.shop.client
-        self.before = [command for command in self.proxy.seen if command[0].decode().upper() in WRITES - {"EVAL"}]
+        self.before = [
+            command for command in self.proxy.seen if command[0].decode().upper() in WRITES - {"EVAL", "SADD"}
+        ]
         self.before += [("RESTORE", key, 0, client.dump(key), "REPLACE") for key in client.scan_iter(count=1000)]
 
     def restore(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from kit import Shop, await_built, numeric, tag, text, vector
+from kit import Shop, numeric, tag, text, vector
 from load import Crowd, Load, Written, crowd, document
+from observe import await_built
 
 from rvlstate.events import Event, StepFinished, StepStarted
 

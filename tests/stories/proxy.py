@@ -35,7 +35,17 @@ POLLED = frozenset({"renew", "FT.INFO", "FT.SYNDUMP", "FT._LIST", "INFO"})
 """What is sent more or less often, as a build takes longer or shorter."""
 
 WRITES = frozenset(
-    {"FT.CREATE", "FT.ALTER", "FT.DROPINDEX", "FT.ALIASADD", "FT.ALIASUPDATE", "FT.ALIASDEL", "FT.SYNUPDATE", "EVAL"}
+    {
+        "FT.CREATE",
+        "FT.ALTER",
+        "FT.DROPINDEX",
+        "FT.ALIASADD",
+        "FT.ALIASUPDATE",
+        "FT.ALIASDEL",
+        "FT.SYNUPDATE",
+        "EVAL",
+        "SADD",
+    }
 )
 
 
@@ -51,7 +61,7 @@ def label(command: Command) -> str:
 def is_write(command: Command) -> bool:
     """Whether the command changes something on the server."""
     name = command[0].decode().upper()
-    assert name in WRITES or not name.startswith(("SET", "HSET", "DEL", "XADD", "FLUSH")), label(command)
+    assert name in WRITES or not name.startswith(("SET", "HSET", "DEL", "XADD", "SREM", "FLUSH")), label(command)
     return name in WRITES
 
 

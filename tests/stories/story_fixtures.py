@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from kit import Shop, opened_shop
 from nursery import Nursery, open_nursery
+from proxy import Proxy, proxied
 from servers import EmbeddedServer, flush
 
 
@@ -41,4 +42,11 @@ def any_shop(request: pytest.FixtureRequest) -> Shop:
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     """A process that forks appliers."""
     with open_nursery(tmp_path_factory.mktemp("nursery")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def proxy(server: EmbeddedServer) -> Iterator[Proxy]:
+    """A proxy in front of the shared server."""
+    with proxied(server.folder.parent, server.url) as opened:
         yield opened

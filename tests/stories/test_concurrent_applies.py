@@ -5,33 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from conftest import NewServer
-from kit import (
-    KEYS,
-    Shop,
-    documents,
-    edit_state,
-    eventually,
-    load_products,
-    load_vectors,
-    opened_shop,
-    operations,
-    resolves_to,
-    stored_state,
-    tag,
-    text,
-    vector,
-)
+from kit import FIELDS, Shop, managed, opened_shop, operations, text, vector
 from nursery import Nursery
+from observe import KEYS, documents, edit_state, eventually, load_vectors, resolves_to, stored_state
 from proxy import Hold, Proxy, is_journal, is_write, label, proxied
 from raw_servers import free_port, raw_server
-from servers import EmbeddedServer
 
 from rvlstate.errors import LockHeldError
 from rvlstate.model.state import State
@@ -40,15 +24,7 @@ from rvlstate.runtime.server_binary import find_server_binary
 
 pytest_plugins = ("story_fixtures",)
 
-FIELDS = (text("title"), tag("category"), vector("embedding", m=8))
 HELD = 4
-
-
-@pytest.fixture
-def proxy(server: EmbeddedServer) -> Iterator[Proxy]:
-    """A proxy in front of the shared server."""
-    with proxied(server.folder.parent, server.url) as opened:
-        yield opened
 
 
 def arguments(shop: Shop, *flags: str, url: str = "") -> tuple[str, ...]:
@@ -59,13 +35,6 @@ def arguments(shop: Shop, *flags: str, url: str = "") -> tuple[str, ...]:
 def reweight(shop: Shop, weight: float) -> None:
     """Declare products anew, which needs a shadow build."""
     shop.declare("products", text("title", weight=weight), *FIELDS[1:])
-
-
-def managed(shop: Shop) -> None:
-    """Products behind an alias."""
-    load_products(shop.client)
-    shop.declare("products", *FIELDS)
-    shop.apply()
 
 
 def lock_of(shop: Shop) -> Any:
@@ -223,7 +192,7 @@ def _lose_lock_key(shop: Shop) -> None:
 
 
 def _lose_all_keys(shop: Shop) -> None:
-    shop.client.delete(*shop.client.keys("{rvlstate:*"))
+    shop.client.delete(*shop.client.keys("*rvlstate:*"))
 
 
 @pytest.mark.parametrize("lose", [_unlock, _lose_lock_key, _lose_all_keys])

@@ -6,22 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from kit import (
-    Shop,
-    await_built,
-    create_products,
-    documents,
-    hazards,
-    index_facts,
-    live_names,
-    load_products,
-    numeric,
-    operations,
-    resolves_to,
-    tag,
-    text,
-    vector,
-)
+from kit import FIELDS, Shop, hazards, managed, operations, tag, text, vector
+from observe import await_built, create_products, documents, index_facts, live_names, load_products, resolves_to
 from proxy import WRITES, Proxy, label, proxied
 from queries import found, packed
 from redisvl.index import SearchIndex
@@ -31,15 +17,6 @@ from servers import EmbeddedServer
 from rvlstate.errors import HazardsNotAllowedError
 
 pytest_plugins = ("story_fixtures",)
-
-FIELDS = (text("title"), tag("category"), numeric("price"), vector("embedding"))
-
-
-def managed(shop: Shop, *fields: dict[str, Any]) -> None:
-    """Products behind an alias, with documents."""
-    load_products(shop.client)
-    shop.declare("products", *(fields or FIELDS))
-    shop.apply()
 
 
 def rebuilt(shop: Shop, *fields: dict[str, Any]) -> None:

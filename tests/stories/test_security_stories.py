@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kit import KEYS, Shop, live_names, load_products, stored_state, tag, text
+from kit import Shop, tag, text
 from nursery import Nursery
+from observe import KEYS, live_names, load_products, stored_state
 from proxy import Hold, proxied
 from servers import EmbeddedServer
 
@@ -34,7 +35,7 @@ def acl_user(shop: Shop, *rules: str) -> Iterator[str]:
 
 def everything_stored(shop: Shop) -> str:
     """All that rvlstate keeps on the server, byte for byte."""
-    return " ".join(str(shop.client.dump(key)) for key in shop.client.scan_iter("{rvlstate:*"))
+    return " ".join(str(shop.client.dump(key)) for key in shop.client.scan_iter("*rvlstate:*"))
 
 
 def test_a_password_is_shown_nowhere(shop: Shop, server: EmbeddedServer, nursery: Nursery) -> None:

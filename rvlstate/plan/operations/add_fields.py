@@ -46,7 +46,7 @@ class AddFields(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "FT.ALTER")
+        return ("FT._LIST", "FT.INFO", "INFO", "FT.ALTER")
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The index has the fields."""
