@@ -44,7 +44,7 @@ ALGORITHMS: dict[str, type[Any]] = {"flat": Flat, "hnsw": Hnsw, "svs-vamana": Sv
 SETTINGS = frozenset(item.name for item in fields(IndexDefinition)) - {"fields"}
 GIVEN = frozenset(
     {"name", "because", "managed", "live", "aliases", "records", "intents", "desired", "protected", "policy", "server"}
-    | {"targets", "hidden", "edit"}
+    | {"targets", "hidden", "foreign", "edit"}
 )
 EXPECTED = frozenset(
     {"plan", "changes", "steps", "hazards", "refused", "deferred", "unmanaged", "drift", "unverifiable", "warnings"}
@@ -144,7 +144,8 @@ class Book:
             name = as_mapping(spec).get("name", name_of(physical))
             state = state.with_intent(Intent(physical=physical, name=name, definition=self.definition(spec)))
         state = replace(state, records=tuple(sorted(state.records, key=lambda record: record.name)))
-        return World(catalog=catalog, state=state, server=server_profile(entry.get("server", {})))
+        server = server_profile(entry.get("server", {}))
+        return World(catalog=catalog, state=state, server=server, foreign=entry.get("foreign", {}))
 
     def _desired(self, entry: Mapping[str, Any]) -> Desired:
         indexes = [self._declared(name, spec) for name, spec in entry.get("desired", {}).items()]

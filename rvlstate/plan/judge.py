@@ -145,12 +145,7 @@ def unknown_notes(classification: Classification | None, unverifiable: tuple[str
 def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world: World) -> tuple[str, ...]:
     """Why nothing can be done about an index as it is declared."""
     reasons = [f"{fact.address}: {remedy.reason}" for fact, remedy in judged if remedy.classification == "refused"]
-    serving = situation.serving
-    if serving is not None and serving.name in world.foreign:
-        reasons.append(
-            f"{situation.wanted.name}: {serving.name} is managed by project {world.foreign[serving.name]} on this "
-            "server: declare it in one project only, or under another name"
-        )
+    reasons += _taken_by_others(situation, world)
     if situation.stranger is not None:
         reasons.append(
             f"{situation.wanted.name}: renamed_from: {situation.was_named} cannot be carried out, since "
@@ -168,6 +163,20 @@ def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world:
         for alias in situation.hidden_aliases
     ]
     return tuple(reasons)
+
+
+def _taken_by_others(situation: Situation, world: World) -> list[str]:
+    """Names of an index that lead to one of another project, which must neither be dropped nor lose its name."""
+    wanted = situation.wanted
+    reasons = []
+    for address, name in ((wanted.name, wanted.name), *((f"{wanted.name}.aliases.{a}", a) for a in wanted.aliases)):
+        physical = world.catalog.resolve(name)
+        if physical is not None and physical in world.foreign:
+            reasons.append(
+                f"{address}: {physical} is managed by project {world.foreign[physical]} on this server: declare it "
+                "in one project only, or under another name"
+            )
+    return reasons
 
 
 def deferrals(judged: Iterable[tuple[Fact, Remedy]]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rvlstate.model.address import field_address, index_address
 from rvlstate.model.catalog import Capability, ServerProfile
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.field import SvsVamana, TagField, TextField, VectorField
+from rvlstate.model.field import Field, SvsVamana, TagField, TextField, VectorField
 
 DATATYPES: dict[str, Capability] = {
     "float16": "float16_vectors",
@@ -45,6 +45,20 @@ def unmet_needs(name: str, definition: IndexDefinition, server: ServerProfile) -
             f"{index_address(name, 'no_fields')}: together with max_text_fields it crashes the server when the first "
             "document is indexed (RediSearch 2.10.5 and 8.0.2): give up one of the two"
         )
+    return (*lines, *_crashing_names(name, definition))
+
+
+def _crashing_names(name: str, definition: IndexDefinition) -> tuple[str, ...]:
+    """Fields that differ in case alone, one of them a vector: FT.INFO crashes RediSearch 2.10.5 then (measured)."""
+    first: dict[str, Field] = {}
+    lines = []
+    for field in definition.fields:
+        twin = first.setdefault(field.name.lower(), field)
+        if twin is not field and (isinstance(field, VectorField) or isinstance(twin, VectorField)):
+            lines.append(
+                f"{field_address(name, field.name)}: it differs from {twin.name} in case alone, and one of the two is "
+                "a vector: FT.INFO crashes the server then (RediSearch 2.10.5): rename one of them"
+            )
     return tuple(lines)
 
 

@@ -181,6 +181,7 @@ CASES = (
     ),
     Case(
         name="rename-and-rebuild",
+        soak=True,
         before=MANAGED,
         change=in_turn(renamed, goods_without_vectors),
         operations=(*CUTOVER, "forget_index"),

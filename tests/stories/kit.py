@@ -171,3 +171,9 @@ def managed(shop: Shop, *fields: FieldSpec) -> None:
     load_products(shop.client)
     shop.declare("products", *(fields or FIELDS))
     shop.apply()
+
+
+def rebuilt(shop: Shop, *fields: dict[str, Any]) -> None:
+    """The same with another weight, which needs a build."""
+    shop.declare("products", text("title", weight=2.0), *fields)
+    shop.apply(allow=("NAME_BECOMES_ALIAS",))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit import FIELDS, Shop, hazards, managed, operations, tag, text, vector
+from kit import FIELDS, Shop, hazards, managed, tag, text, vector
 from observe import (
     as_map,
     asking,
-    await_built,
-    index_facts,
     live_names,
     load_products,
     load_vectors,
@@ -64,46 +62,6 @@ def test_an_index_dropped_by_hand_during_its_build(shop: Shop, proxy: Proxy) -> 
     assert resolves_to(shop.client, "products") == "products@1"
     assert shop.state().intents == ()
     assert shop.apply().plan_empty
-    shop.assert_settled()
-
-
-def test_an_alias_moved_by_hand_is_drift_and_moved_back(shop: Shop) -> None:
-    """An alias that somebody pointed elsewhere is told as drift, and pointed back; the other index is left alone."""
-    managed(shop)
-    shop.client.execute_command("FT.CREATE", "mine", "PREFIX", "1", "products:", "SCHEMA", "title", "TEXT")
-    await_built(shop.client, "mine")
-    shop.client.execute_command("FT.ALIASUPDATE", "products", "mine")
-    (drift,) = shop.drift().indexes
-    assert (drift.changes[0].before, drift.changes[0].after) == ("products@1", "mine")
-    assert "moved" in drift.changes[0].reason
-    plan = shop.plan()
-    assert operations(plan) == ["point_alias"]
-    shop.apply(plan)
-    assert resolves_to(shop.client, "products") == "products@1"
-    assert live_names(shop.client) == {"products@1", "mine"}
-    shop.assert_settled()
-
-
-def test_an_index_dropped_by_hand_is_drift_and_made_again(shop: Shop) -> None:
-    """Scenario 50: an index that somebody dropped is told as drift, and created again."""
-    managed(shop)
-    shop.client.execute_command("FT.DROPINDEX", "products@1")
-    (drift,) = shop.drift().indexes
-    assert "dropped by somebody else" in drift.changes[0].reason
-    assert shop.plan().indexes[0].action == "create"
-    shop.apply()
-    assert shop.count() == 60
-    shop.assert_settled()
-
-
-def test_fields_added_by_hand_are_drift_with_the_exact_difference(shop: Shop) -> None:
-    """Scenario 50: FT.ALTER past rvlstate is told with the field and its type, and taken away by a build."""
-    managed(shop)
-    shop.client.execute_command("FT.ALTER", "products@1", "SCHEMA", "ADD", "brand", "TAG")
-    (drift,) = shop.drift().indexes
-    assert [change.address for change in drift.changes] == ["products.fields.brand"]
-    shop.apply()
-    assert "brand" not in str(index_facts(shop.client, "products"))
     shop.assert_settled()
 
 
