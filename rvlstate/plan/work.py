@@ -80,7 +80,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         hazards=tuple(sorted({hazard for hazard in hazards if hazard is not None})),
         impact=impact,
         notes=(
-            *judge.hijack_notes(situation),
+            *(() if situation.hijacker and situation.hijacker.name in world.foreign else judge.hijack_notes(situation)),
             *judge.unknown_notes(task.classification, comparison.unverifiable),
         ),
         refused=refused,

@@ -14,22 +14,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import redis
 from queries import found, packed
 
-KNN = "*=>[KNN 10 @embedding $v AS distance]"
+NEAREST = 10
+KNN = f"*=>[KNN {NEAREST} @embedding $v AS distance]"
 
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """What querying clients saw, together: `failures` and `empty` answers with the instant (since 1970) of each."""
+    """What querying clients saw, together: failures, and answers that were empty or lacked documents which nobody
+    touches, with the instant (since 1970) of each.
+    """
 
     queries: int = 0
     failures: list[tuple[float, str]] = field(default_factory=list)
     empty: list[tuple[float, str]] = field(default_factory=list)
+    short: list[tuple[float, str]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -67,13 +71,15 @@ class Crowd:
                 self.seen.queries += data["queries"]
                 self.seen.failures += [tuple(failure) for failure in data["failures"]]
                 self.seen.empty += [tuple(answer) for answer in data["empty"]]
+                self.seen.short += [tuple(answer) for answer in data["short"]]
                 self.seen.seconds += data["seconds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """So many clients over vectors of so many dimensions; each writer writes at most `rate` documents a second."""
+    """So many clients over so many documents; each writer writes at most `rate` further ones a second."""
 
+    documents: int
     dims: int
     queries: int = 4
     writers: int = 2
@@ -90,7 +96,7 @@ def crowd(url: str, name: str, load: Load) -> Iterator[Crowd]:
         clients = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, __file__, role, url, name, str(number), str(load.dims), str(load.rate)],
+                    [sys.executable, __file__, role, url, name, str(number), json.dumps(asdict(load))],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
@@ -118,14 +124,15 @@ def document(identity: str, version: int, dims: int) -> dict[str, Any]:
     }
 
 
-def _query(client: Any, name: str, number: int, dims: int, _rate: float) -> dict[str, Any]:
+def _query(client: Any, name: str, number: int, load: Load) -> dict[str, Any]:
     generator = random.Random(number)
     seen = Seen()
+    least = {"knn": NEAREST, "text": load.documents, "tag": load.documents - math.ceil(load.documents / 3)}
     while _goes_on():
         kind = generator.choice(("knn", "text", "tag"))
         began = time.perf_counter()
         try:
-            count = _ask(client, name, kind, generator, dims)
+            count = _ask(client, name, kind, generator, load.dims)
         except redis.RedisError as error:
             seen.failures.append((time.time(), f"{kind}: {error}"))
             continue
@@ -134,7 +141,9 @@ def _query(client: Any, name: str, number: int, dims: int, _rate: float) -> dict
         seen.seconds.append(time.perf_counter() - began)
         if not count:
             seen.empty.append((time.time(), kind))
-    return {"queries": seen.queries, "failures": seen.failures, "empty": seen.empty, "seconds": seen.seconds}
+        elif count < least[kind]:
+            seen.short.append((time.time(), f"{kind}: {count} of at least {least[kind]}"))
+    return asdict(seen)
 
 
 def _ask(client: Any, name: str, kind: str, generator: random.Random, dims: int) -> int:
@@ -147,7 +156,7 @@ def _ask(client: Any, name: str, kind: str, generator: random.Random, dims: int)
     return int(client.execute_command(*command)[0])
 
 
-def _write(client: Any, _name: str, number: int, dims: int, rate: float) -> dict[str, Any]:
+def _write(client: Any, _name: str, number: int, load: Load) -> dict[str, Any]:
     """Insert, update and delete (2 : 2 : 1), each document by one writer only."""
     generator = random.Random(number)
     versions: dict[str, int] = {}
@@ -166,9 +175,9 @@ def _write(client: Any, _name: str, number: int, dims: int, rate: float) -> dict
             del versions[identity]
             deleted.append(identity)
         else:
-            client.hset(f"products:{identity}", mapping=document(identity, versions[identity], dims))
+            client.hset(f"products:{identity}", mapping=document(identity, versions[identity], load.dims))
         count += 1
-        ahead = count / rate - (time.monotonic() - began)
+        ahead = count / load.rate - (time.monotonic() - began)
         if ahead > 0:
             time.sleep(ahead)
     return {"versions": versions, "deleted": deleted}
@@ -184,11 +193,11 @@ ROLES: dict[str, Callable[..., dict[str, Any]]] = {"query": _query, "write": _wr
 
 def main(*arguments: str) -> None:
     """Be one client."""
-    role, url, name, number, dims, rate = arguments
+    role, url, name, number, load = arguments
     with redis.from_url(url, protocol=2) as client:
         client.ping()
         print("ready", flush=True)
-        print(json.dumps(ROLES[role](client, name, int(number), int(dims), float(rate))))
+        print(json.dumps(ROLES[role](client, name, int(number), Load(**json.loads(load)))))
 
 
 if __name__ == "__main__":

@@ -18,25 +18,12 @@ AFTERWARDS = 0.5
 """Seconds for which the clients go on after the apply."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """How many documents there are before, and who works on them meanwhile."""
-
-    documents: int
-    load: Load
-
-    @property
-    def dims(self) -> int:
-        """The dimensions of the vectors."""
-        return self.load.dims
-
-
 def declare(shop: Shop, dims: int, *, weight: float, m: int) -> None:
     """Products with a vector graph."""
     shop.declare("products", text("title", weight=weight), *FIELDS[1:], vector("embedding", dims=dims, m=m))
 
 
-def load(shop: Shop, story: Story) -> None:
+def load(shop: Shop, story: Load) -> None:
     """Write the documents that are there before."""
     pipeline = shop.client.pipeline(transaction=False)
     for number in range(story.documents):
@@ -60,11 +47,11 @@ class Outcome:
         writes = sum(version + 1 for version in written.versions.values()) + 2 * len(written.deleted)
         return (
             f"{seen.queries} queries (p99 {seen.p99 * 1000:.1f} ms, longest {max(seen.seconds) * 1000:.1f} ms), "
-            f"at least {writes} writes; {len(seen.failures)} failed, {len(seen.empty)} empty answers"
+            f"at least {writes} writes; {len(seen.failures)} failed, {len(seen.empty)} empty and {len(seen.short)} incomplete answers"
         )
 
 
-def cut_over_under_load(shop: Shop, story: Story, *, naming: str = "alias", allow: tuple[str, ...] = ()) -> Outcome:
+def cut_over_under_load(shop: Shop, story: Load, *, naming: str = "alias", allow: tuple[str, ...] = ()) -> Outcome:
     """Build and cut over while clients are at work; what they saw, once it is clear that no write was lost."""
     load(shop, story)
     shop.configure(policy={"naming": naming})
@@ -80,7 +67,7 @@ def cut_over_under_load(shop: Shop, story: Story, *, naming: str = "alias", allo
         if isinstance(event, StepStarted | StepFinished):
             steps.setdefault(operations[event.step], []).append(time.time())
 
-    with crowd(shop.url.replace("redis+cluster", "redis"), "products", story.load) as clients:
+    with crowd(shop.url.replace("redis+cluster", "redis"), "products", story) as clients:
         report = shop.apply(allow=allow, on_event=note)
         time.sleep(AFTERWARDS)
         clients.stop()
@@ -90,7 +77,15 @@ def cut_over_under_load(shop: Shop, story: Story, *, naming: str = "alias", allo
     return Outcome(crowd=clients, steps=steps)
 
 
-def assert_found(shop: Shop, written: Written, story: Story) -> None:
+def assert_unnoticed(outcome: Outcome) -> None:
+    """No query failed, and every answer had all that nobody touches."""
+    seen = outcome.crowd.seen
+    assert seen.failures == []
+    assert seen.empty == []
+    assert seen.short == []
+
+
+def assert_found(shop: Shop, written: Written, story: Load) -> None:
     """What was written meanwhile is found as it was written last, and what was deleted is not."""
     assert written.versions
     assert written.deleted
