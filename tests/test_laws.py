@@ -121,7 +121,8 @@ def assert_reached(scene: Scene, plan: Plan) -> None:
         assert [change for index in again.indexes for change in index.drift] == []
         assert unknown(again) <= unknown(plan), "an attribute that we knew and forgot"
         if not plan.targets:
-            assert stray(scene) <= {*plan.unmanaged, *scene.world.foreign}, "an index of ours that nobody will ever drop"
+            accounted = {*plan.unmanaged, *scene.world.foreign}
+            assert stray(scene) <= accounted, "an index of ours that nobody will ever drop"
 
 
 def unknown(plan: Plan) -> set[str]:

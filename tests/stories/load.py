@@ -26,8 +26,9 @@ KNN = f"*=>[KNN {NEAREST} @embedding $v AS distance]"
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """What querying clients saw, together: failures, and answers that were empty or lacked documents which nobody
-    touches, with the instant (since 1970) of each.
+    """What querying clients saw, together; of each failure and of each wrong answer the instant, since 1970.
+
+    A short answer is one that lacked documents which were there before and which nobody touches.
     """
 
     queries: int = 0

@@ -47,7 +47,7 @@ class Outcome:
         writes = sum(version + 1 for version in written.versions.values()) + 2 * len(written.deleted)
         return (
             f"{seen.queries} queries (p99 {seen.p99 * 1000:.1f} ms, longest {max(seen.seconds) * 1000:.1f} ms), "
-            f"at least {writes} writes; {len(seen.failures)} failed, {len(seen.empty)} empty and {len(seen.short)} incomplete answers"
+            f"at least {writes} writes; {len(seen.failures)} failed, {len(seen.empty)} empty, {len(seen.short)} short"
         )
 
 

@@ -92,6 +92,11 @@ def stored_state(client: Any) -> dict[str, str]:
     return {name: value for name, value in stored.items() if name != "fence"}
 
 
+def is_at_work_on(client: Any, step: str) -> bool:
+    """Whether the lock says that its holder is at a step that begins with these words."""
+    return read_record(Texts(client), KEYS.lock).get("step", "").startswith(step)
+
+
 def index_facts(client: Any, name: str) -> dict[str, Any]:
     """What FT.INFO and FT.SYNDUMP say about the definition of the index that answers to a name."""
     info = as_map(client.execute_command("FT.INFO", name))

@@ -243,16 +243,20 @@ def _accept(listener: socket.socket, proxy: Proxy) -> None:
 
 @dataclass(slots=True)
 class Hold:
-    """A watcher that holds everybody up once a point is reached, until it is told to let go."""
+    """A watcher that holds everybody up once a point is reached, until it is told to let go.
+
+    The point is the first command with the label at which `also` holds; `act` is called there.
+    """
 
     label: str
+    also: Callable[[], bool] = lambda: True
     reached: threading.Event = field(default_factory=threading.Event)
     let_go: threading.Event = field(default_factory=threading.Event)
     act: Callable[[], None] | None = None
 
     def __call__(self, command: Command) -> None:
         """Hold up after the first command with the label."""
-        if label(command) == self.label and not self.reached.is_set():
+        if label(command) == self.label and not self.reached.is_set() and self.also():
             if self.act is not None:
                 self.act()
             self.reached.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import redis
 from conftest import NewServer
 from kit import FIELDS, Shop, managed, opened_shop, operations, text, vector
 from nursery import Nursery
-from observe import KEYS, documents, edit_state, eventually, load_vectors, resolves_to, stored_state
+from observe import KEYS, documents, edit_state, eventually, is_at_work_on, load_vectors, resolves_to, stored_state
 from proxy import Hold, Proxy, is_journal, is_write, label, proxied
 from raw_servers import free_port, raw_server
 
@@ -143,23 +144,40 @@ def test_stopped_in_the_middle_of_a_build(shop: Shop, nursery: Nursery, number: 
     shop.assert_settled()
 
 
-@pytest.mark.parametrize("at", ["EVAL run_start", "FT.CREATE products@2", "FT.ALIASUPDATE products"])
-def test_a_frozen_run_writes_nothing_when_it_wakes(shop: Shop, proxy: Proxy, nursery: Nursery, at: str) -> None:
+FREEZING = [
+    ("EVAL run_start", ""),
+    ("FT.CREATE products@2", ""),
+    # Between a look at what is and the command that follows from it:
+    ("FT.SYNDUMP products", "alias products -> products@2"),
+    ("FT.ALIASUPDATE products", ""),
+    ("FT.SYNDUMP products@1", "drop products@1"),
+]
+
+
+@pytest.mark.parametrize(("at", "step"), FREEZING)
+def test_a_frozen_run_writes_nothing_when_it_wakes(
+    shop: Shop, proxy: Proxy, nursery: Nursery, at: str, step: str
+) -> None:
     """Scenario 9: frozen past its lease and followed by another, a run that wakes writes neither index nor state."""
     managed(shop)
     reweight(shop, 2.0)
-    child = nursery.run(*arguments(shop, url=proxy.url), environ={"RVLSTATE_LEASE_SECONDS": "0.5"})
-    hold = Hold(at, act=lambda: os.kill(child, signal.SIGSTOP))
-    proxy.rearm(watch=hold)
-    assert hold.reached.wait(20)
+    pid: Future[int] = Future()
+    hold = Hold(
+        at,
+        also=lambda: is_at_work_on(shop.client, step),
+        act=lambda: os.kill(pid.result(10), signal.SIGSTOP),
+    )
     hold.let_go.set()
+    proxy.rearm(watch=hold)
+    pid.set_result(nursery.run(*arguments(shop, url=proxy.url), environ={"RVLSTATE_LEASE_SECONDS": "0.5"}))
+    assert hold.reached.wait(20)
     eventually(lambda: lock_of(shop) is None, what="the end of the lease")
     reweight(shop, 5.0)
     assert shop.apply().plan_empty
     before = what_counts(shop)
     reached = len(proxy.seen)
-    os.kill(child, signal.SIGCONT)
-    ending = nursery.wait(child)
+    os.kill(pid.result(), signal.SIGCONT)
+    ending = nursery.wait(pid.result())
     assert ending.code == 1, ending
     assert "lock on the state was lost" in ending.output
     assert tried_since(proxy, reached) <= {"EVAL save", "EVAL release"}
