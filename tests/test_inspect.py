@@ -17,6 +17,7 @@ from test_info_replies import INDEXES, expected_definition, recorded
 
 from rvlstate.errors import ReplyNotUnderstoodError, ServerError
 from rvlstate.model.catalog import Capability, Catalog, LiveIndex, ServerProfile
+from rvlstate.model.field import GeoShapeField
 from rvlstate.runtime.connect import Connection, command, connect
 from rvlstate.runtime.inspect import inspect_catalog, inspect_index
 from rvlstate.runtime.profile import inspect_server
@@ -210,12 +211,14 @@ def test_an_index_is_found_by_name_and_by_alias(connection: Connection) -> None:
     assert inspect_index(connection, "{j}") is None
 
 
-def test_an_attribute_that_is_not_understood_names_its_index(redis_url: str) -> None:
-    """The server shows GEOSHAPE SORTABLE, which the model has not: an error rather than a lost attribute."""
+def test_what_redisvl_cannot_say_is_read_all_the_same(redis_url: str) -> None:
+    """The server takes and shows GEOSHAPE SORTABLE UNF NOINDEX, for which redisvl has no words."""
     with connect(redis_url) as connection:
-        create(connection, "shapes", "PREFIX", "1", "s:", "SCHEMA", "area", "GEOSHAPE", "SORTABLE")
-        with pytest.raises(ReplyNotUnderstoodError, match=r'index "shapes": field "area" .* SORTABLE'):
-            look(connection)
+        create(connection, "shapes", "PREFIX", "1", "s:", "SCHEMA", "area", "GEOSHAPE", "SORTABLE", "UNF", "NOINDEX")
+        index = look(connection).index("shapes")
+    assert index is not None
+    shape = GeoShapeField(name="area", identifier="area", sortable=True, unf=True, no_index=True)
+    assert index.definition.fields == (shape,)
 
 
 @contextmanager
