@@ -138,7 +138,7 @@ class FieldBlock(Block):
     transform: Annotated[str, AfterValidator(_transform)] | None = None
     reads: Names = []
     renamed_from: Text | None = None
-    identifier: Text | None = None
+    identifier: str | None = None
     unf: bool | None = None
     no_index: bool | None = None
     separator: Literal[""] | None = None
