@@ -39,12 +39,20 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepProgressed:
-    """How far a step is: `done` of `total` (0 if unknown) and a note."""
+    """How far a step is: `done` of `total` (0 if unknown), how fast, for how long still, and why it is slow.
+
+    `documents_per_second` is smoothed over some seconds, 0 if unknown; `eta_seconds` is None while nobody can tell;
+    `why` is "" for a step that nothing slows down. A step may have several phases.
+    """
 
     step: str
     note: str
     done: int = 0
     total: int = 0
+    phase: str = ""
+    documents_per_second: float = 0.0
+    eta_seconds: float | None = None
+    why: str = ""
     figures: dict[str, float] = field(default_factory=dict)
 
 
@@ -85,6 +93,15 @@ class CommandRetried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReceived:
+    """Somebody paused, resumed, throttled or aborted the run from elsewhere; `text` says what holds now."""
+
+    order: str
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """A run ended: done, failed or interrupted."""
 
@@ -102,6 +119,7 @@ Event: TypeAlias = (
     | StepFailed
     | StepSkipped
     | CommandRetried
+    | OrderReceived
     | RunFinished
 )
 OnEvent: TypeAlias = Callable[[Event], None]

@@ -13,10 +13,27 @@ from typing import Any
 from rvlstate.errors import CommandRefusedError
 from rvlstate.model.canonical import mask
 from rvlstate.model.catalog import Catalog, LiveIndex, Statistics
+from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.state import State
-from rvlstate.plan.effects import Batch, Effect, Gauge, Look, Memory, Pause, Report
-from rvlstate.plan.operations import AddFields, AnyOperation, CreateIndex
+from rvlstate.plan.effects import (
+    Batch,
+    Effect,
+    Findings,
+    Gauge,
+    Look,
+    Memory,
+    Pause,
+    Probe,
+    Recall,
+    Report,
+    Restore,
+    Sweep,
+    Tally,
+    Tidy,
+)
+from rvlstate.plan.operations import AddFields, AnyOperation, CreateIndex, RehearseRewrite, RewriteDocuments
 from rvlstate.plan.operations.drop_index import DROP_INDEX
+from rvlstate.plan.operations.rewrite_documents import members_definition
 from rvlstate.plan.operations.take_name import TAKE_NAME
 from rvlstate.plan.plan import Plan, Step
 
@@ -31,18 +48,21 @@ class KilledError(Exception):
 class ModelServer:
     """Physical indexes and aliases; an alias that a physical index of its name hides is there and does not answer.
 
-    `fresh` are the indexes that were created and that the background scan has not built yet.
+    `fresh` are the indexes that were created and that the background scan has not built yet; `rewritten` are the
+    changes of documents that a pass has carried out.
     """
 
     def __init__(self, catalog: Catalog) -> None:
         self.indexes = {index.name: index for index in catalog.indexes}
         self.aliases = dict(catalog.aliases)
         self.fresh = set[str]()
+        self.rewritten = set[str]()
 
     def copy(self) -> ModelServer:
         """A server of its own with the same content."""
         other = ModelServer(Catalog())
         other.indexes, other.aliases, other.fresh = dict(self.indexes), dict(self.aliases), set(self.fresh)
+        other.rewritten = set(self.rewritten)
         return other
 
     @property
@@ -88,6 +108,13 @@ class ModelServer:
             figures = replace(index.statistics, indexing=0, percent=1.0, documents=DOCUMENTS)
             self.indexes[name] = replace(index, statistics=figures)
 
+    def sweep(self, effect: Sweep) -> Tally:
+        """A pass over the documents, which are all in the old layout until one has written them."""
+        done = effect.rewrite.id in self.rewritten
+        if effect.mode == "write":
+            self.rewritten.add(effect.rewrite.id)
+        return Tally(seen=DOCUMENTS, written=0 if done else DOCUMENTS, done=DOCUMENTS if done else 0)
+
     def drop(self, name: str) -> None:
         """FT.DROPINDEX: follows aliases, and takes the aliases of the index with it."""
         physical = self.names.get(name)
@@ -112,8 +139,8 @@ class ModelServer:
     def command(self, command: tuple[str, ...], operation: AnyOperation | None = None) -> Any:
         """Carry out one command; `operation` says what FT.CREATE and FT.ALTER lead to."""
         match command:
-            case ("FT.CREATE", physical, *_) if isinstance(operation, CreateIndex):
-                self.create(LiveIndex(name=physical, definition=mask(operation.definition)))
+            case ("FT.CREATE", physical, *_):
+                self.create(LiveIndex(name=physical, definition=mask(_created(operation))))
             case ("FT.SYNUPDATE", physical, group, *terms):
                 self._synonyms(physical, group, terms)
             case ("FT.ALTER", name, *_) if isinstance(operation, AddFields):
@@ -207,6 +234,15 @@ class Runner:
                 return None
             case Batch():
                 return [self._write(command, operation) for command in effect.commands]
+            case Sweep():
+                self._count()
+                return self.server.sweep(effect)
+            case Restore():
+                raise AssertionError("a plan restores nothing by itself")
+            case Probe():
+                return Findings(count=DOCUMENTS)
+            case Recall() | Tidy():
+                return None
 
     def _write(self, command: tuple[str, ...], operation: AnyOperation) -> Any:
         self._count()
@@ -222,3 +258,16 @@ class Runner:
     def _seen(self) -> None:
         if self.watch is not None:
             self.watch(self.server)
+
+
+def _created(operation: AnyOperation | None) -> IndexDefinition:
+    """What FT.CREATE of an operation makes."""
+    match operation:
+        case CreateIndex():
+            return operation.definition
+        case RehearseRewrite():
+            return operation.rewrite.after
+        case RewriteDocuments():
+            return members_definition(operation.rewrite.before)
+        case _:
+            raise AssertionError(f"the model does not know what {operation} creates")

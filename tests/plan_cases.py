@@ -13,6 +13,7 @@ from strategies import CAPABILITIES
 from rvlstate.model.address import REVISION
 from rvlstate.model.canonical import canonicalise, mask
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile, Statistics
+from rvlstate.model.check import QueryCheck
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import Desired, DesiredIndex, FieldSettings, Policy
 from rvlstate.model.field import (
@@ -29,6 +30,11 @@ from rvlstate.model.field import (
     VectorField,
 )
 from rvlstate.model.state import Intent, Record, State
+from rvlstate.model.transform import Call, Cast, Constant, Drop, Normalize, TransformStep, Truncate
+from rvlstate.plan.build import build_plan
+from rvlstate.plan.effects import BadRow
+from rvlstate.plan.operations import RehearseRewrite
+from rvlstate.plan.sample import Sample
 from rvlstate.plan.situation import World
 
 FOLDER = Path(__file__).parent / "cases" / "plan"
@@ -41,16 +47,20 @@ FIELD_TYPES: dict[str, type[Any]] = {
     "vector": VectorField,
 }
 ALGORITHMS: dict[str, type[Any]] = {"flat": Flat, "hnsw": Hnsw, "svs-vamana": SvsVamana}
+TRANSFORMS: dict[str, type[Any]] = {"cast": Cast, "truncate": Truncate, "normalize": Normalize, "drop": Drop}
 SETTINGS = frozenset(item.name for item in fields(IndexDefinition)) - {"fields"}
 GIVEN = frozenset(
     {"name", "because", "managed", "live", "aliases", "records", "intents", "desired", "protected", "policy", "server"}
-    | {"targets", "hidden", "foreign", "edit"}
+    | {"targets", "hidden", "foreign", "edit", "begun", "begun_with", "samples"}
 )
 EXPECTED = frozenset(
     {"plan", "changes", "steps", "hazards", "refused", "deferred", "unmanaged", "drift", "unverifiable", "warnings"}
     | {"notes", "error", "impact", "messages"}
 )
-EDITS = frozenset({"name", "base", "with", "without", "transforms", "field_renames", "strategy"}) | SETTINGS
+EDITS = (
+    frozenset({"name", "base", "with", "without", "transforms", "field_renames", "strategy", "reads", "versions"})
+    | SETTINGS
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +122,18 @@ class Book:
         expected = {key: value for key, value in entry.items() if key in EXPECTED}
         if isinstance(expected.get("steps"), str):
             expected["steps"] = self.sequences[expected["steps"]]
+        world, desired = self._world(entry), self._desired(entry)
+        for name, standing in entry.get("begun", {}).items():
+            world = begun(
+                name,
+                standing,
+                self._desired({"desired": entry["begun_with"]}) if "begun_with" in entry else desired,
+                world,
+            )
         return Case(
             id=f"{stem}/{entry['name']}",
-            world=self._world(entry),
-            desired=self._desired(entry),
+            world=world,
+            desired=desired,
             targets=tuple(entry.get("targets", ())),
             hidden=entry.get("hidden", {}),
             edit=entry.get("edit", False),
@@ -145,7 +163,8 @@ class Book:
             state = state.with_intent(Intent(physical=physical, name=name, definition=self.definition(spec)))
         state = replace(state, records=tuple(sorted(state.records, key=lambda record: record.name)))
         server = server_profile(entry.get("server", {}))
-        return World(catalog=catalog, state=state, server=server, foreign=entry.get("foreign", {}))
+        samples = {name: sample(given) for name, given in entry.get("samples", {}).items()}
+        return World(catalog=catalog, state=state, server=server, foreign=entry.get("foreign", {}), samples=samples)
 
     def _desired(self, entry: Mapping[str, Any]) -> Desired:
         indexes = [self._declared(name, spec) for name, spec in entry.get("desired", {}).items()]
@@ -158,11 +177,13 @@ class Book:
 
     def _declared(self, name: str, spec: Any) -> DesiredIndex:
         given = as_mapping(spec)
-        names = {*given.get("transforms", {}), *given.get("field_renames", {})}
+        names = {*given.get("transforms", {}), *given.get("field_renames", {}), *given.get("versions", {})}
         settings = {
             field_name: FieldSettings(
-                transform=given.get("transforms", {}).get(field_name),
+                transform=_steps(given.get("transforms", {}).get(field_name)),
+                reads=tuple(given.get("reads", {}).get(field_name, ())),
                 renamed_from=given.get("field_renames", {}).get(field_name),
+                version=given.get("versions", {}).get(field_name, 0),
             )
             for field_name in sorted(names)
         }
@@ -175,6 +196,8 @@ class Book:
             fields=tuple(settings.items()),
             strategy=given.get("strategy", "auto"),
             prevent_destroy=given.get("prevent_destroy", False),
+            backup=given.get("backup", ""),
+            checks=tuple(QueryCheck(query=query) for query in given.get("checks", ())),
         )
 
     def _record(self, name: str, spec: Mapping[str, Any]) -> Record:
@@ -209,6 +232,26 @@ class Book:
         changed = {item.name: item for item in parse_fields(given.get("with", ()), storage)}
         kept = tuple(changed.pop(item.name, item) for item in base.fields if item.name not in given.get("without", ()))
         return replace(base, **settings, fields=(*kept, *changed.values()))
+
+
+def begun(name: str, standing: str, desired: Desired, world: World) -> World:
+    """The world after an earlier run began the change of documents that is declared for `name`.
+
+    `standing`: "begun" when nothing but that was recorded, "dropped" when its index is gone too.
+    """
+    steps = build_plan(desired, world).steps
+    rewrite = next(step.operation.rewrite for step in steps if isinstance(step.operation, RehearseRewrite))
+    dropped = standing == "dropped"
+    state = world.state.with_rewrite(replace(rewrite, dropped=dropped))
+    catalog = world.catalog.without_index(rewrite.physical) if dropped else world.catalog
+    return replace(world, state=state, catalog=catalog)
+
+
+def sample(given: Mapping[str, Any]) -> Sample:
+    """What some documents told."""
+    rows = tuple(BadRow(**row) for row in given.get("bad_rows", ()))
+    scales = tuple((name, scale) for name, scale in given.get("scales", ()))
+    return Sample(**{**given, "bad_rows": rows, "scales": scales})
 
 
 def as_mapping(spec: Any) -> Mapping[str, Any]:
@@ -264,3 +307,12 @@ def parse_attribute(word: str) -> tuple[str, Any]:
     """`attribute=value`, or a flag that is on."""
     key, is_pair, text = word.partition("=")
     return key, yaml.safe_load(text) if is_pair else True
+
+
+def _steps(transform: str | None) -> tuple[TransformStep, ...]:
+    """A transform in short: the kind of one without parameters, `module:callable`, or a constant as `=value`."""
+    if transform is None:
+        return ()
+    if transform.startswith("="):
+        return (Constant(value=transform[1:]),)
+    return (Call(function=transform),) if ":" in transform else (TRANSFORMS[transform](),)

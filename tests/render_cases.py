@@ -11,6 +11,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import Desired, DesiredIndex, FieldSettings, Policy
 from rvlstate.model.field import GeoField, Hnsw, NumericField, TagField, TextField, VectorField
 from rvlstate.model.state import Record, State
+from rvlstate.model.transform import Cast
 from rvlstate.plan.build import build_plan
 from rvlstate.plan.plan import Plan
 from rvlstate.plan.situation import World
@@ -200,7 +201,7 @@ def refused() -> Plan:
 
 def deferred() -> Plan:
     """Payload changes: planned, with their hazards, and carried out by a later version."""
-    settings = (("embedding", FieldSettings(transform="cast")), ("headline", FieldSettings(renamed_from="title")))
+    settings = (("embedding", FieldSettings(transform=(Cast(),))), ("headline", FieldSettings(renamed_from="title")))
     fields = (
         TextField(name="headline", identifier="headline"),
         PRODUCTS.fields[1],

@@ -14,11 +14,28 @@ from pydantic import BaseModel
 
 from rvlstate.files.project_file import ProjectFile, load_project
 from rvlstate.files.spec import DefinitionBlock, FieldBlock, IndexBlock, PolicyBlock, ProjectBlock
+from rvlstate.model.check import KnnCheck, QueryCheck
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import FieldSettings, Policy
 from rvlstate.model.field import GeoShapeField, TagField, TextField
 from rvlstate.model.hazard import HAZARD_CODES
 from rvlstate.model.secret import redact_url
+from rvlstate.model.transform import (
+    Call,
+    Cast,
+    Constant,
+    Copy,
+    Drop,
+    Join,
+    Normalize,
+    Split,
+    ToGeo,
+    ToNumber,
+    ToTag,
+    ToText,
+    TransformStep,
+    Truncate,
+)
 
 CASES = [
     pytest.param(case, id=f"{file.stem}: {case['name']}")
@@ -95,7 +112,8 @@ def test_the_documented_example_loads(tmp_path: Path) -> None:
     assert index.aliases == ("catalogue",)
     assert index.renamed_from == "goods"
     assert index.prevent_destroy
-    assert index.field_settings("summary_vec") == FieldSettings(transform="transforms:embed", reads=("summary",))
+    embed = FieldSettings(transform=(Call(function="transforms:embed"),), reads=("summary",), version=2)
+    assert index.field_settings("summary_vec") == embed
     assert index.definition.field("area") == GeoShapeField(name="area", identifier="area", coord_system="flat")
     assert (index.definition.filter, index.definition.score) == ("@price > 0", 0.5)
     assert desired.protected == ("discontinued",)
@@ -238,6 +256,102 @@ def test_an_index_may_consist_of_settings_only(tmp_path: Path) -> None:
     schema = "version: '0.1.0'\nindex: {name: a}\nfields: []\n"
     found = definition(tmp_path, schema=schema, extra="indexes: {a: {fields: {area: {type: geoshape}}}}\n")
     assert found.fields == (GeoShapeField(name="area", identifier="area"),)
+
+
+# How values come about
+
+EVERY_KIND = """\
+version: '0.1.0'
+index: {name: a, prefix: "a:"}
+fields:
+  - {name: title, type: text}
+  - {name: color, type: tag}
+  - {name: price, type: numeric}
+  - {name: place, type: geo}
+  - {name: v, type: vector, attrs: {algorithm: flat, dims: 3}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ("v: {transform: cast}", (Cast(),)),
+        ("v: {transform: {cast: 0.01}}", (Cast(scale=0.01),)),
+        ("v: {transform: {cast: {scale: 1}}}", (Cast(scale=1),)),
+        ("v: {transform: {cast: {}}}", (Cast(),)),
+        ("v: {transform: [truncate, normalize, cast]}", (Truncate(), Normalize(), Cast())),
+        ("v: {transform: copy, reads: [w]}", (Copy(),)),
+        ("v: {transform: ['m.n:f', {cast: 0.1}], reads: [title]}", (Call(function="m.n:f"), Cast(scale=0.1))),
+        ("title: {transform: 'm:f', reads: [v, color]}", (Call(function="m:f"),)),
+        ("title: {transform: {constant: web}}", (Constant(value="web"),)),
+        ("price: {transform: {constant: {value: 0}}}", (Constant(value=0),)),
+        ("color: {transform: {constant: true}}", (Constant(value=True),)),
+        ("title: {transform: join, reads: [color, x]}", (Join(),)),
+        ("title: {transform: {join: ''}, reads: [color, x]}", (Join(separator=""),)),
+        ("title: {transform: {split: '|'}}", (Split(separator="|"),)),
+        ("title: {transform: {split: {separator: ' ', part: -1}}}", (Split(separator=" ", part=-1),)),
+        ("price: {transform: [{split: ' '}, number], reads: [title]}", (Split(separator=" "), ToNumber())),
+        ("title: {transform: text, reads: [price]}", (ToText(),)),
+        ("color: {transform: tag}", (ToTag(),)),
+        ("color: {transform: {tag: {lower: true}}}", (ToTag(lower=True),)),
+        ("place: {transform: geo, reads: [lon, lat]}", (ToGeo(),)),
+        ("place: {transform: {geo: lat-lon}}", (ToGeo(order="lat-lon"),)),
+        ("gone: {transform: drop}", (Drop(),)),
+        ("title: {transform: copy, renamed_from: headline}", (Copy(),)),
+    ],
+)
+def test_every_form_of_a_transform(settings: str, steps: tuple[TransformStep, ...], tmp_path: Path) -> None:
+    """A word, a word with its main parameter, with parameters by name, a callable, and chains of them."""
+    (index,) = load(tmp_path, schema=EVERY_KIND, extra=f"indexes: {{a: {{fields: {{{settings}}}}}}}\n").desired.indexes
+    assert index.field_settings(settings.partition(":")[0]).transform == steps
+
+
+def test_a_transform_of_null_is_none(tmp_path: Path) -> None:
+    """A key whose value is all comments means: nothing set, and such a field has no settings at all."""
+    extra = "indexes: {a: {fields: {title: {transform: , reads: , version: 0}}}}\n"
+    assert load(tmp_path, extra=extra).desired.indexes[0].fields == ()
+
+
+def test_a_default_transform_is_read_for_each_index_that_has_the_field(tmp_path: Path) -> None:
+    """As with any other setting of the defaults."""
+    extra = "defaults: {fields: {title: {transform: text, version: 3}}}\n"
+    (index,) = load(tmp_path, extra=extra).desired.indexes
+    assert index.fields == (("title", FieldSettings(transform=(ToText(),), version=3)),)
+
+
+def test_a_slip_in_a_default_is_told_where_it_is_written(tmp_path: Path) -> None:
+    """The line is that of the defaults, though the index is named."""
+    extra = "defaults:\n  fields:\n    title:\n      transform: txt\n"
+    _, message = run_case({"extra": extra}, tmp_path)
+    assert message.startswith('rvlstate.yaml:8: indexes.a.fields.title.transform: unknown step "txt"')
+
+
+def test_how_documents_are_gone_through(tmp_path: Path) -> None:
+    """Pace, bad rows, backup and checks reach the declared index; the backup is absolute, from the project's folder."""
+    extra = """\
+indexes:
+  a:
+    batch_size: 64
+    max_docs_per_second: 100
+    max_bad_rows: 3
+    backup: ../backups
+    checks: [{knn: v, k: 5}, {query: "@title:x"}]
+policy: {settle: 2m}
+"""
+    desired = load(tmp_path / "p", schema=EVERY_KIND, extra=extra, files={"x.yaml": None}).desired
+    (index,) = desired.indexes
+    assert (index.batch_size, index.max_docs_per_second, index.max_bad_rows) == (64, 100, 3)
+    assert index.backup == str((tmp_path / "backups").resolve())
+    assert index.checks == (KnnCheck(knn="v", k=5), QueryCheck(query="@title:x"))
+    assert desired.policy.settle == 120
+
+
+def test_without_settings_documents_are_gone_through_at_full_speed(tmp_path: Path) -> None:
+    """The defaults: batches of 500, no limit, no bad row, no backup, no check, five seconds to settle."""
+    project = load(tmp_path).desired
+    (index,) = project.indexes
+    assert (index.batch_size, index.max_docs_per_second, index.max_bad_rows) == (500, 0, 0)
+    assert (index.backup, index.checks, project.policy.settle) == ("", (), 5)
 
 
 # Interpolation and URLs

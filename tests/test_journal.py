@@ -8,11 +8,19 @@ from collections.abc import Iterator
 
 import pytest
 from keys_clients import ADA, KINDS, open_keys, open_kind
+from records import edit_record
 
+from rvlstate.events import Event, RunFinished, StepProgressed
+from rvlstate.plan.effects import BadRow
+from rvlstate.plan.plan import Impact
 from rvlstate.runtime import journal as journal_module
 from rvlstate.runtime.journal import Journal
+from rvlstate.runtime.live_journal import LiveJournal
 from rvlstate.runtime.lock import Lease, acquire
+from rvlstate.runtime.run_report import StepProgress, estimate_figures
 from rvlstate.runtime.scripts import KeysClient
+from rvlstate.views.history import write_run
+from rvlstate.views.paper import Paper, plain_text
 
 
 @pytest.fixture(params=KINDS)
@@ -209,3 +217,157 @@ def test_errors_are_kept_without_passwords(plain: KeysClient) -> None:
     assert report is not None
     assert report.run.error == "no route to redis://***@db"
     assert "hunter2" not in json.dumps([report.to_dict(), [dict(event.data) for event in journal.read_events()]])
+
+
+PROGRESS = StepProgressed(
+    step="a/1",
+    note="500 documents rewritten",
+    done=500,
+    total=1000,
+    phase="rewriting",
+    documents_per_second=120.5,
+    eta_seconds=4.1,
+    why="memory at 87% of maxmemory",
+)
+
+
+def report_text(journal: Journal, run_id: str = "run-1") -> str:
+    """The report of a run as people read it."""
+    report = journal.read_run(run_id)
+    assert report is not None
+    paper = Paper()
+    write_run(paper, report)
+    return plain_text(paper)
+
+
+def test_progress_is_kept_with_its_step(client: KeysClient) -> None:
+    """Others see how far a step is; in the stream it is told with the same names."""
+    journal = Journal(client, "shop")
+    start(journal, "run-1")
+    journal.step_started("run-1", "a/1", summary="rewrite a", index="a")
+    journal.step_progressed("run-1", PROGRESS, stream=True)
+    report = journal.read_run("run-1")
+    assert report is not None
+    assert report.steps[0].progress == StepProgress(
+        note="500 documents rewritten",
+        done=500,
+        total=1000,
+        phase="rewriting",
+        documents_per_second=120.5,
+        eta_seconds=4.1,
+        why="memory at 87% of maxmemory",
+    )
+    event = journal.read_events()[-1]
+    assert (event.run, event.kind, event.data["step"]) == ("run-1", "step_progressed", "a/1")
+    assert (event.data["done"], event.data["documents_per_second"], event.data["why"]) == (
+        *("500", "120.5", "memory at 87% of maxmemory"),
+    )
+    assert "50%  rewriting: 500 documents rewritten" in report_text(journal)
+
+
+def test_progress_of_a_lost_report_makes_no_half_one(plain: KeysClient) -> None:
+    """When the report was deleted meanwhile, it stays deleted."""
+    journal = Journal(plain, "shop")
+    journal.step_progressed("run-1", PROGRESS, stream=False)
+    assert journal.read_run("run-1") is None
+    assert journal.read_events() == ()
+
+
+def test_a_live_journal_notes_progress_now_and_then(plain: KeysClient) -> None:
+    """Everything is passed on; the report gets one a second, the stream one in five seconds, a new phase at once."""
+    now = 0.0
+    seen: list[Event] = []
+    journal = Journal(plain, "shop")
+    start(journal, "run-1")
+    live = LiveJournal(journal, "run-1", seen.append, clock=lambda: now)
+    for tick in range(201):
+        now = tick / 10
+        live(StepProgressed(step="a/1", note=f"{tick}", phase="rewriting"))
+    live(StepProgressed(step="a/1", note="new", phase="settling"))
+    live(RunFinished(run="run-1", result="done", seconds=1.0))
+    assert len(seen) == 203
+    told = [event.data["note"] for event in journal.read_events() if event.kind == "step_progressed"]
+    assert told == ["0", "50", "100", "150", "200", "new"]
+
+
+def test_a_live_journal_stops_nobody(plain: KeysClient) -> None:
+    """A key of another type in the way of the journal is no reason to end a run."""
+    journal = Journal(plain, "shop")
+    plain.rpush(journal.keys.run("run-1"), "x")
+    seen: list[Event] = []
+    LiveJournal(journal, "run-1", seen.append)(PROGRESS)
+    assert seen == [PROGRESS]
+
+
+def test_documents_that_were_left_are_shown_safely(client: KeysClient) -> None:
+    """The first ones with field and reason, the last line of a traceback, any bytes in keys; no terminal obeys them."""
+    journal = Journal(client, "shop")
+    start(journal, "run-1")
+    journal.step_started("run-1", "a/1", summary="rewrite a", index="a")
+    rows = [
+        BadRow(key="doc:\x1b[31m\udcff", field="vec", reason="17 bytes are no vector of 4 float32"),
+        BadRow(key="doc:2", field="title", reason="transforms:embed raised", detail="Traceback:\n  x\nValueError: no"),
+        *(BadRow(key=f"doc:{number}", field="vec", reason="NaN") for number in range(3, 60)),
+    ]
+    journal.step_finished("run-1", "a/1", figures={"documents_bad": 59.0, "documents_seen": 100.0}, bad_rows=rows)
+    report = journal.read_run("run-1")
+    assert report is not None
+    (step,) = report.steps
+    assert len(step.bad_rows) == journal_module.BAD_ROWS_KEPT
+    assert step.bad_rows[0].key == "doc:\x1b[31m\udcff"
+    assert step.bad_rows[1].reason == "transforms:embed raised: ValueError: no"
+    assert json.loads(json.dumps(report.to_dict()))["steps"][0]["bad_rows"][0]["field"] == "vec"
+    text = report_text(journal)
+    assert "\x1b" not in text
+    assert "doc:\\x1b[31m\\udcff" in text
+    assert "Left as they were by: rewrite a, 59 in all" in text
+
+
+def test_estimates_are_set_against_what_came(client: KeysClient) -> None:
+    """Seconds, documents, bytes and memory, by index; what was not measured says so."""
+    journal = Journal(client, "shop")
+    impact = Impact(
+        documents=1000,
+        documents_written=900,
+        bytes_written=2_000_000,
+        peak_memory_bytes=50_000_000,
+        estimated_seconds=12.0,
+        search_downtime_seconds=3.0,
+    )
+    estimates = {"a": estimate_figures(impact), "b": estimate_figures(Impact(documents=None))}
+    journal.start("run-1", operation="apply", lock_id="l", identity=ADA, steps=2, estimates=estimates)
+    for step, figures in (
+        ("a/1", {"documents_seen": 1000.0, "documents_written": 890.0, "bytes_written": 1.9e6}),
+        ("a/2", {"documents_written": 7.0, "bytes_written": 1e5, "peak_memory_bytes": 6e7}),
+    ):
+        journal.step_started("run-1", step, summary="rewrite", index="a")
+        journal.step_finished("run-1", step, figures=figures)
+    report = journal.read_run("run-1")
+    assert report is not None
+    first, second = report.indexes
+    assert first.estimated["seconds"] == 12
+    assert {name: value for name, value in first.actual.items() if name != "seconds"} == {
+        "bytes_written": 2_000_000,
+        "documents": 1000,
+        "documents_written": 897,
+        "peak_memory_bytes": 60_000_000,
+    }
+    assert (second.index, second.estimated, second.actual) == ("b", {}, {})
+    assert [index["index"] for index in report.to_dict()["indexes"]] == ["a", "b"]
+    lines = [" ".join(line.split()) for line in report_text(journal).splitlines()]
+    assert "documents written 900 897" in lines
+    assert "memory at its peak 48 MiB 57 MiB" in lines
+    assert "without search 3.0 s not measured" in lines
+
+
+def test_a_report_of_before_or_damaged_by_hand_is_shown(plain: KeysClient) -> None:
+    """Parts that are missing or make no sense count as empty."""
+    journal = Journal(plain, "shop")
+    start(journal, "run-1")
+    journal.step_started("run-1", "a/1", summary="rewrite a", index="a")
+    parts = {"estimates": "[1]", "figures:a/1": "{", "progress:a/1": "7", "bad_rows:a/1": '{"key": 1}'}
+    edit_record(plain, journal.keys.run("run-1"), **parts)
+    report = journal.read_run("run-1")
+    assert report is not None
+    assert (report.indexes, report.steps[0].progress, report.steps[0].bad_rows) == ((), None, ())
+    assert "rewrite a" in report_text(journal)

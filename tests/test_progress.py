@@ -11,9 +11,10 @@ import pytest
 from view_kit import Terminal
 
 from rvlstate import events
+from rvlstate.runtime.meter import Meter
 from rvlstate.views.events import event_line, event_name
 from rvlstate.views.narration import Narrator
-from rvlstate.views.progress import JsonProgress, LineProgress, LiveProgress, SilentProgress
+from rvlstate.views.progress import JsonProgress, LineProgress, LiveProgress, SilentProgress, standing
 
 EVENTS: tuple[events.Event, ...] = (
     events.LockAwaited(holder="Held by apply of me.\nLock id: 7"),
@@ -22,6 +23,7 @@ EVENTS: tuple[events.Event, ...] = (
         step="a/1", index="a", operation="await_build", summary="wait until a@2 is built", number=1, total=2
     ),
     events.StepProgressed(step="a/1", note="500 documents indexed", done=500, total=1000),
+    events.OrderReceived(order="pause", by="ann@host", text="paused by ann@host"),
     events.CommandRetried(step="a/1", reason="redis://u:pw@h lost", delay=0.25),
     events.StepFinished(step="a/1", seconds=12.5, note="1,000 documents", figures={"documents": 1000.0}),
     events.StepStarted(step="a/2", index="a", operation="point_alias", summary="alias a -> a@2", number=2, total=2),
@@ -40,7 +42,7 @@ def test_event_names_are_stable() -> None:
     """Scripts that read the log rely on these."""
     assert [event_name(kind) for kind in get_args(events.Event)] == [
         *("lock_awaited", "run_started", "step_started", "step_progressed", "step_finished", "step_failed"),
-        *("step_skipped", "command_retried", "run_finished"),
+        *("step_skipped", "command_retried", "order_received", "run_finished"),
     ]
 
 
@@ -53,7 +55,7 @@ def test_the_json_log_is_one_object_a_line() -> None:
     lines = [json.loads(line) for line in written]
     assert all(line.endswith("\n") and line.count("\n") == 1 for line in written)
     assert [line["event"] for line in lines] == [event_name(type(event)) for event in EVENTS]
-    assert lines[5] == {
+    assert lines[6] == {
         "event": "step_finished",
         "time": "2026-05-15T10:00:00Z",
         "step": "a/1",
@@ -91,6 +93,7 @@ def test_a_log_tells_steps_and_throttles_progress() -> None:
         "1/2      50%  10 s\n"
         "1/2      50%  20 s\n"
         "1/2      50%  30 s\n"
+        "paused by ann@host\n"
         "1/2  wait until a@2 is built  12.5 s  1,000 documents\n"
         "2/2  alias a -> a@2\n"
         "2/2  alias a -> a@2  failed\n"
@@ -137,3 +140,151 @@ def test_silence_is_silent() -> None:
     with SilentProgress() as progress:
         for event in EVENTS:
             progress(event)
+
+
+REWRITING = events.StepProgressed(
+    step="a/1",
+    note="22,500 documents rewritten",
+    done=22_500,
+    total=50_000,
+    phase="rewriting",
+    documents_per_second=1200.4,
+    eta_seconds=22.9,
+    why="memory at 87% of maxmemory",
+)
+
+
+def test_progress_has_stable_names() -> None:
+    """Scripts that watch the log rely on these."""
+    assert json.loads(event_line(REWRITING, "t")) == {
+        "event": "step_progressed",
+        "time": "t",
+        "step": "a/1",
+        "note": "22,500 documents rewritten",
+        "done": 22_500,
+        "total": 50_000,
+        "phase": "rewriting",
+        "documents_per_second": 1200.4,
+        "eta_seconds": 22.9,
+        "why": "memory at 87% of maxmemory",
+        "figures": {},
+    }
+
+
+def test_progress_in_words() -> None:
+    """Share, phase, note, why it is slow, rate and time left, and nothing that is not known."""
+    assert standing(REWRITING).line == (
+        "45%  rewriting: 22,500 documents rewritten  (memory at 87% of maxmemory)  1,200 documents/s  23 s left"
+    )
+    assert standing(events.StepProgressed(step="a", note="waiting")).line == "waiting"
+    assert standing(events.StepProgressed(step="a", note="\x1b[2J", why="\x07", done=3, total=2)).line == (
+        "100%  \\x1b[2J  (\\x07)"
+    )
+
+
+def test_the_json_log_has_progress_once_a_second() -> None:
+    """A sweep tells of every batch; a log gets one of them a second, but a new phase or cause at once."""
+    now = 0.0
+    written: list[str] = []
+    progress = JsonProgress(write=written.append, now=lambda: "t", clock=lambda: now)
+    for tick in range(31):
+        now = tick / 10
+        progress(REWRITING)
+    progress(replace(REWRITING, why=""))
+    progress(replace(REWRITING, why="", phase="settling"))
+    progress(replace(REWRITING, why="", phase="settling", step="b/1"))
+    assert len(written) == 4 + 3
+
+
+def test_the_bar_shows_rate_time_left_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds a run back stands beside its bar."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "240")
+    terminal = Terminal()
+    with LiveProgress(stream=terminal, narrator=Narrator()) as progress:
+        for event in (*EVENTS[:3], REWRITING):
+            progress(event)
+        progress._progress.refresh()
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert "1,200 documents/s  23 s left" in plain
+    assert "rewriting: 22,500 documents rewritten  (memory at 87% of maxmemory)" in plain
+
+
+class Ticking:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def metered(speeds: list[float], *, batch: float = 1.0, total: int = 100_000) -> events.StepProgressed:
+    """What is told at the end of a step that goes at these speeds, documents a second, for one batch time each."""
+    clock = Ticking()
+    meter = Meter(clock)
+    done = 0.0
+    event = meter.tell("a/1", "", done=0, total=total)
+    for speed in speeds:
+        clock.now += batch
+        done += speed * batch
+        event = meter.tell("a/1", "", done=round(done), total=total)
+    return event
+
+
+def test_rate_and_time_left_are_what_was_observed() -> None:
+    """At an even speed both are exact from the first second on; before that nobody can tell."""
+    event = metered([500.0] * 20)
+    assert event.documents_per_second == 500
+    assert event.eta_seconds == pytest.approx(90_000 / 500)
+    assert metered([500.0]).documents_per_second == 500
+    assert (metered([]).documents_per_second, metered([]).eta_seconds) == (0, None)
+    assert metered([500.0] * 3, total=0).eta_seconds is None
+    assert metered([500.0] * 3, total=1000).eta_seconds == 0
+
+
+def test_the_rate_is_smoothed_and_follows() -> None:
+    """A burst hardly moves it, a lasting change does within some seconds."""
+    assert 500 < metered([500.0] * 20 + [1500.0]).documents_per_second < 650
+    assert metered([500.0] * 20 + [50.0] * 30).documents_per_second < 65
+    assert metered([50.0] * 5, batch=10.0).documents_per_second == 50
+
+
+def test_a_pause_does_not_count_as_slowness() -> None:
+    """After a silence the rate goes on from where it was; a next pass is measured anew."""
+    clock = Ticking()
+    meter = Meter(clock)
+    for second in range(10):
+        clock.now += 1
+        meter.tell("a/1", "", done=second * 500, total=10_000)
+    clock.now += 3600
+    event = meter.tell("a/1", "", done=10 * 500, total=10_000)
+    assert event.documents_per_second == 500
+    assert meter.tell("a/1", "", done=0, total=10_000).eta_seconds is None
+
+
+def test_builds_are_metered_by_their_share() -> None:
+    """Where `done` counts the share in thousandths, the rate is still of documents and the time left of the share."""
+    clock = Ticking()
+    meter = Meter(clock)
+    for second in range(11):
+        clock.now += 1
+        event = meter.tell("a/1", "", done=second * 50, total=1000, documents=second * 2000.0)
+    assert (event.documents_per_second, event.eta_seconds) == (2000, 10)
+
+
+def test_a_meter_says_what_is_worth_telling() -> None:
+    """Five times a second, and at once when phase or cause change, or for the last word."""
+    clock = Ticking()
+    meter = Meter(clock)
+    told = []
+    for tick in range(100):
+        clock.now = 100 + tick / 100
+        told.append(meter.due("rewriting"))
+    assert 4 <= sum(told) <= 6
+    assert not meter.due("rewriting")
+    assert meter.due("rewriting", "paused by ann@host")
+    assert meter.due("settling", "paused by ann@host")
+    assert meter.due("settling", "paused by ann@host", last=True)

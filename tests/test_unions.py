@@ -42,11 +42,6 @@ BASES = frozenset({"PlanError"})
 
 HEADINGS = ("## Commands", "## Undo", "## Hazards", "## When it is killed")
 ASPECTS = ("**Appears**", "**Allow**", "**Avoid**")
-DEFERRED = frozenset(
-    {"LOSES_PRECISION", "RESULT_KEYS_CHANGE", "REWRITES_DOCUMENTS", "RUNS_USER_CODE", "SHARED_DOCUMENTS"}
-)
-"""Hazards of changes that are planned and not carried out by this version."""
-
 ALIKE = frozenset({"name", "type"})
 """What identifies a field and what a fact of its own tells of: no attributes."""
 
@@ -140,32 +135,18 @@ def test_every_hazard_has_a_section_and_every_section_a_hazard() -> None:
 
 @pytest.mark.parametrize("code", HAZARD_CODES)
 def test_the_section_of_a_hazard_says_all(code: str) -> None:
-    """Consequence, when it appears, how to allow it, how to avoid it, and whether it is carried out."""
+    """Consequence, when it appears, how to allow it, how to avoid it, and where it is carried out."""
     page = sections("hazards.md")
     text = page[code]
     assert absent([*ASPECTS, f"--allow {code}"], text) == []
     assert text.startswith(f"\n\n{HAZARD_CODES[code]}\n")
     assert f"| [{code}](#{code.lower()}) | " in page["Planned, not carried out"]
-    only = f"[{code}](#{code.lower()}) | planned only" in page["Planned, not carried out"]
-    assert only == (code in DEFERRED)
-    assert not only or "**Planned only" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("code", HAZARD_CODES)
 def test_every_hazard_is_in_a_plan_case(code: str) -> None:
     """Some hand-written case expects the hazard."""
     assert any(code in case.expected.get("hazards", ()) for case in cases())
-
-
-@pytest.mark.parametrize("code", sorted(DEFERRED))
-def test_a_deferred_hazard_comes_only_with_what_is_not_carried_out(code: str) -> None:
-    """The docs say that these are planned only: no index that has one has steps."""
-    told = [
-        (plan, index) for plan in plans() for index in plan.indexes if code in {hazard.code for hazard in index.hazards}
-    ]
-    assert told
-    assert all(index.deferred or index.refused for _, index in told)
-    assert not any(step.index == index.name for plan, index in told for step in plan.steps)
 
 
 def test_every_hazard_that_is_raised_is_known() -> None:

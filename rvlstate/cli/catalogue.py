@@ -20,6 +20,10 @@ COMMANDS: dict[str, Entry] = {
     "apply": Entry("apply", "Carry out a plan, after asking."),
     "drift": Entry("drift", "Show what others changed on the server since the last apply."),
     "status": Entry("status", "Show where every index stands and what to do next."),
+    "pause": Entry("pause", "Have the run in progress wait at its next safe place."),
+    "resume": Entry("resume", "Have a paused run go on."),
+    "throttle": Entry("throttle", "Limit the documents a second of the run in progress."),
+    "abort": Entry("abort", "Stop the run in progress; apply goes on with it later."),
     "import": Entry("importing", "Take live indexes into management and write their schemas."),
     "history": Entry("history", "Show past runs, or the report of one."),
     "graph": Entry("graph", "Draw the steps of the plan."),
@@ -30,5 +34,5 @@ COMMANDS: dict[str, Entry] = {
 }
 """In the order in which the help shows them."""
 
-LATER = frozenset({"cutover", "rollback", "complete", "pause", "resume", "throttle", "abort", "watch", "comment"})
+LATER = frozenset({"cutover", "rollback", "complete", "watch", "comment"})
 """Commands whose feature comes with a later version."""

@@ -109,8 +109,30 @@ class SettingChanged:
         return index_address(self.index, self.setting)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValuesOutdated:
+    """The values of a field are those of an earlier version of its transform."""
+
+    index: str
+    field: str
+    before: int
+    after: int
+
+    @property
+    def address(self) -> str:
+        """Where the difference is."""
+        return field_address(self.index, self.field, "version")
+
+
 Fact: TypeAlias = (
-    FieldAdded | FieldRemoved | FieldRenamed | FieldRetyped | RenameContradicted | AttributeChanged | SettingChanged
+    FieldAdded
+    | FieldRemoved
+    | FieldRenamed
+    | FieldRetyped
+    | RenameContradicted
+    | AttributeChanged
+    | SettingChanged
+    | ValuesOutdated
 )
 
 

@@ -2,8 +2,8 @@
 
 | key                      | fits                                   | elsewhere                                  |
 |--------------------------|----------------------------------------|--------------------------------------------|
-| transform, reads,        | every field                            |                                            |
-| renamed_from             |                                        |                                            |
+| transform, reads,        | every field; transform: drop, one that |                                            |
+| renamed_from, version    | the schema does not declare            |                                            |
 | identifier               | every field of a hash index; geoshape  | JSON: the schema file has `path`           |
 | unf                      | tag, geo, geoshape                     | text, numeric: the schema file has it      |
 | no_index                 | every field but a vector               |                                            |
@@ -22,13 +22,15 @@ from rvlstate.files.tree import Mapping, Place, place_of, spec_error
 
 SHAPE = "geoshape"
 
-_ALWAYS = frozenset({"transform", "reads", "renamed_from"})
+_ALWAYS = frozenset({"transform", "reads", "renamed_from", "version"})
+_DROPPED = "dropped"
 _FITS: dict[str, frozenset[str]] = {
     "text": frozenset({"identifier", "no_index"}),
     "tag": frozenset({"identifier", "no_index", "unf", "separator"}),
     "numeric": frozenset({"identifier", "no_index"}),
     "geo": frozenset({"identifier", "no_index", "unf"}),
     "vector": frozenset({"identifier"}),
+    _DROPPED: frozenset(),
     SHAPE: frozenset({"identifier", "no_index", "unf", "type", "coord_system", "index_missing", "sortable"}),
 }
 _ELSEWHERE = {
@@ -61,7 +63,7 @@ def check_field_settings(block: IndexBlock, tree: Mapping, name: str, types: Val
 
 def _kind(settings: FieldBlock, declared: str | None, place: Place, key: str) -> str | None:
     if settings.type is None:
-        return declared
+        return _DROPPED if declared is None and settings.transform == "drop" else declared
     if declared is not None:
         what = f"{key} declares a {SHAPE} field, and the schema file a {declared} field of that name"
         raise spec_error(place, what, key=key, next_step="remove one of them.")

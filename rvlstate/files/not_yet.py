@@ -9,8 +9,6 @@ from rvlstate.files.blame import dotted
 from rvlstate.files.spec import IndexBlock, ProjectBlock, seconds
 from rvlstate.files.tree import Mapping, Path, place_of
 
-_SETTLE = 5.0
-
 
 def refuse_not_yet(project: ProjectBlock, tree: Mapping) -> None:
     """Raise NotYetError at the first key, by line, that asks for what this version does not do."""
@@ -32,8 +30,6 @@ def _asked(project: ProjectBlock) -> Iterator[tuple[Path, str]]:
         yield ("revisions",), "remove it."
     if seconds(project.policy.retain_old):
         yield ("policy", "retain_old"), "remove it, or set it to 0s."
-    if seconds(project.policy.settle) != _SETTLE:
-        yield ("policy", "settle"), "remove it, or set it to 5s."
     yield from _asked_of_index(("defaults",), project.defaults)
     for name, block in project.indexes.items():
         yield from _asked_of_index(("indexes", name), block)
@@ -42,6 +38,3 @@ def _asked(project: ProjectBlock) -> Iterator[tuple[Path, str]]:
 def _asked_of_index(path: Path, block: IndexBlock) -> Iterator[tuple[Path, str]]:
     if block.cutover == "manual":
         yield (*path, "cutover"), "remove it, or set it to auto."
-    for key in ("batch_size", "max_docs_per_second", "checks"):
-        if getattr(block, key):
-            yield (*path, key), "remove it."

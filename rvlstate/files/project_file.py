@@ -16,7 +16,7 @@ from rvlstate.files.redis_url import resolve_url, url_fault
 from rvlstate.files.references import check_references, undeclared_names
 from rvlstate.files.schema_file import SchemaFile
 from rvlstate.files.schema_set import load_schemas
-from rvlstate.files.spec import PolicyBlock, ProjectBlock
+from rvlstate.files.spec import PolicyBlock, ProjectBlock, seconds
 from rvlstate.files.suggest import unknown_name
 from rvlstate.files.tree import Mapping as Tree
 from rvlstate.files.tree import place_of, spec_error
@@ -50,7 +50,7 @@ def load_project(path: Path, environ: Mapping[str, str]) -> ProjectFile:
     """
     bare, tree = _load(path, environ)
     schemas = load_schemas(bare.path, tree)
-    settings = settings_tree(tree)
+    settings = settings_tree(tree, bare.path.parent)
     indexes = _indexes(schemas, settings)
     check_references(indexes, tree)
     undeclared, slips = undeclared_names(tree, schemas)
@@ -101,7 +101,9 @@ def _policy(block: PolicyBlock, tree: Tree) -> Policy:
                 place, f'unknown hazard "{code}" in policy.allow', code, HAZARD_CODES, key="policy.allow"
             )
     allow = tuple(sorted(set(block.allow)))
-    return Policy(allow=allow, naming=block.naming, max_memory_ratio=block.max_memory_ratio)
+    return Policy(
+        allow=allow, naming=block.naming, max_memory_ratio=block.max_memory_ratio, settle=seconds(block.settle)
+    )
 
 
 def _redis_url(url: str, folder: Path, tree: Tree) -> str:

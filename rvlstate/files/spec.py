@@ -45,7 +45,6 @@ LANGUAGES = (
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)")
-_TRANSFORM = re.compile(r"cast|[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -66,12 +65,6 @@ def _language(value: str) -> str:
     if value.lower() not in LANGUAGES:
         raise PydanticCustomError("language", f"must be one of {', '.join(LANGUAGES)}")
     return value.lower()
-
-
-def _transform(value: str) -> str:
-    if not _TRANSFORM.fullmatch(value):
-        raise PydanticCustomError("transform", 'must be "cast" or "module:callable"')
-    return value
 
 
 def _project_name(value: str) -> str:
@@ -103,6 +96,8 @@ class Block(BaseModel):
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+BatchSize = Annotated[int, Field(ge=1, le=10_000)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Duration = Annotated[str, AfterValidator(_checked_duration)]
 Names = Annotated[list[Text], BeforeValidator(_no_entries_if_null)]
@@ -133,10 +128,14 @@ class DefinitionBlock(Block):
 
 
 class FieldBlock(Block):
-    """`fields.<name>`: how values come about, and what FT.CREATE knows of a field that redisvl cannot say."""
+    """`fields.<name>`: how values come about, and what FT.CREATE knows of a field that redisvl cannot say.
 
-    transform: Annotated[str, AfterValidator(_transform)] | None = None
+    `transform` is read by `transform_steps`, which knows the place of each part.
+    """
+
+    transform: Any = None
     reads: Names = []
+    version: Natural = 0
     renamed_from: Text | None = None
     identifier: str | None = None
     unf: bool | None = None
@@ -186,8 +185,10 @@ class IndexBlock(Block):
     ] = {}
     strategy: Strategy = "auto"
     cutover: Literal["auto", "manual"] = "auto"
-    batch_size: Count | None = None
+    batch_size: BatchSize = 500
     max_docs_per_second: Count | None = None
+    max_bad_rows: Natural = 0
+    backup: Text | None = None
     checks: Annotated[list[Check], BeforeValidator(_no_entries_if_null)] = []
     prevent_destroy: bool = False
 

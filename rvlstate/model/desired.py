@@ -7,25 +7,33 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from rvlstate.model.check import Check
 from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.transform import TransformStep
 
 Strategy: TypeAlias = Literal["auto", "shadow", "recreate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSettings:
-    """How the values of one field come about: `transform` "cast" or "module:callable", which fields it reads."""
+    """How the values of one field come about: the steps of its transform, and which fields they read.
 
-    transform: str | None = None
+    `version` is raised by the user to have values computed anew though nothing else about the field changes.
+    """
+
+    transform: tuple[TransformStep, ...] = ()
     reads: tuple[str, ...] = ()
     renamed_from: str | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredIndex:
     """One declared index: its name, definition and settings; `source` is "file:line" for messages.
 
-    `aliases` are further names that must lead to the index, and move with it at a cutover.
+    `aliases` are further names that must lead to the index, and move with it at a cutover. `backup` is the folder that
+    gets the original values of documents which are rewritten, "" for none; `max_bad_rows` how many documents may be
+    left as they are since they cannot be transformed; `max_docs_per_second` 0 means as fast as the server bears.
     """
 
     name: str
@@ -37,6 +45,11 @@ class DesiredIndex:
     fields: tuple[tuple[str, FieldSettings], ...] = ()
     strategy: Strategy = "auto"
     prevent_destroy: bool = False
+    batch_size: int = 500
+    max_docs_per_second: int = 0
+    max_bad_rows: int = 0
+    backup: str = ""
+    checks: tuple[Check, ...] = ()
 
     def field_settings(self, name: str) -> FieldSettings:
         """The settings of a field; empty ones if none were declared."""
@@ -45,11 +58,15 @@ class DesiredIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The project's own rules: hazard codes that need no flag, how new indexes are named, how much memory is ours."""
+    """The project's own rules: hazard codes that need no flag, how new indexes are named, how much memory is ours.
+
+    `settle`: seconds without a write in the old layout before a change of documents counts as complete.
+    """
 
     allow: tuple[str, ...] = ()
     naming: Literal["alias", "plain"] = "alias"
     max_memory_ratio: float = 0.9
+    settle: float = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.rewrite import Rewrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,9 @@ class Record:
     """One managed index: the name, the physical index that serves it, and exactly what was sent to create it.
 
     `aliases` are the further names that were declared for it.
-    `build_rate` is the last measured background build, in documents a second, 0 if there was none.
+    `build_rate` is the last measured background build, in documents a second, 0 if there was none; `rewrite_rate` the
+    same of documents that were rewritten. `scales` are those by which integer vectors were made: field, value of a step.
+    `versions` are those of transforms that were carried out: field, version.
     """
 
     name: str
@@ -23,6 +26,9 @@ class Record:
     depends_on: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     build_rate: float = 0.0
+    rewrite_rate: float = 0.0
+    scales: tuple[tuple[str, float], ...] = ()
+    versions: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +61,16 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """The state of one project. `lineage` is "" and `serial` 0 until something was applied or imported."""
+    """The state of one project. `lineage` is "" and `serial` 0 until something was applied or imported.
+
+    `rewrites` are changes of documents that were begun and are not complete.
+    """
 
     lineage: str = ""
     serial: int = 0
     records: tuple[Record, ...] = ()
     intents: tuple[Intent, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
     run: Run | None = None
 
     @cached_property
@@ -71,10 +81,28 @@ class State:
         """The record of a managed index, or None."""
         return self._by_name.get(name)
 
+    def rewrite(self, name: str) -> Rewrite | None:
+        """The change of the documents of `name` that was begun and is not complete, or None."""
+        return next((rewrite for rewrite in self.rewrites if rewrite.name == name), None)
+
+    def with_rewrite(self, rewrite: Rewrite) -> State:
+        """This state with a change of documents begun."""
+        others = [other for other in self.rewrites if other.name != rewrite.name]
+        return replace(self, rewrites=tuple(sorted([*others, rewrite], key=lambda item: item.name)))
+
+    def without_rewrite(self, name: str) -> State:
+        """This state without the change of the documents of `name`, which is complete or was given up."""
+        return replace(self, rewrites=tuple(other for other in self.rewrites if other.name != name))
+
     def build_rate(self, name: str) -> float:
         """The last measured background build of `name`, in documents a second; 0 if there was none."""
         record = self.record(name)
         return record.build_rate if record else 0.0
+
+    def rewrite_rate(self, name: str) -> float:
+        """The last measured rewrite of the documents of `name`, in documents a second; 0 if there was none."""
+        record = self.record(name)
+        return record.rewrite_rate if record else 0.0
 
     def intent(self, physical: str) -> Intent | None:
         """The intent about a physical index, or None."""
@@ -101,8 +129,10 @@ class State:
         return replace(state, records=tuple(sorted([*others, record], key=lambda item: item.name)))
 
     def served(self, record: Record) -> State:
-        """This state with a record added or replaced, keeping the measured build rate."""
-        return self.with_record(replace(record, build_rate=self.build_rate(record.name)))
+        """This state with a record added or replaced, keeping the measured rates."""
+        before = self.record(record.name)
+        rates = (before.build_rate, before.rewrite_rate) if before else (0.0, 0.0)
+        return self.with_record(replace(record, build_rate=rates[0], rewrite_rate=rates[1]))
 
     def without_record(self, name: str) -> State:
         """This state without the record of `name`."""

@@ -136,7 +136,9 @@ def _prefixes(desired: Desired) -> tuple[str, ...]:
 
 
 def _declaration(wanted: DesiredIndex) -> object:
-    return dump_value(replace(wanted, definition=canonicalise(wanted.definition), source=""))
+    """What a plan depends on of a declaration; how fast documents are gone through may change on the way."""
+    told = replace(wanted, definition=canonicalise(wanted.definition), source="", batch_size=1, max_docs_per_second=0)
+    return dump_value(told)
 
 
 def _unmanaged(situations: dict[str, Situation], world: World) -> tuple[str, ...]:

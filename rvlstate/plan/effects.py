@@ -11,15 +11,23 @@ is, and does only what is missing.
 | Batch   | list of replies, one for each command, sent in one round trip        |
 | Pause   | None, after some seconds                                             |
 | Report  | None; progress for whoever watches                                   |
+| Sweep   | Tally: one pass over all documents of a rewrite                      |
+| Tidy    | None; what a rewrite kept beside the documents is gone               |
+| Probe   | Findings of a check on one index                                     |
+| Recall  | Findings that were kept when that index was still there, or None     |
+| Restore | Restored: original values put back from a backup                     |
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from rvlstate.model.catalog import LiveIndex
+from rvlstate.model.check import Check
+from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.rewrite import Rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,166 @@ class Report:
     figures: dict[str, float] = field(default_factory=dict)
 
 
-Effect: TypeAlias = Look | Gauge | Batch | Pause | Report
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How documents are gone through: documents a batch, documents a second at most (0: no limit)."""
+
+    batch_size: int = 500
+    max_docs_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A document that cannot be transformed, and why; `detail` holds the traceback of the user's own code."""
+
+    key: str
+    field: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What one pass over the documents found and did; all are counts of documents, but for bytes and seconds.
+
+    `written` were brought into the desired layout, `done` were in it already, `moved_on` changed between reading and
+    writing (the next pass sees them), `gone` vanished meanwhile, `foreign` are keys of another type under the prefix,
+    `excluded` are left out by the index's filter, `bad` cannot be transformed, and `bad_rows` are the first of them.
+    """
+
+    seen: int = 0
+    written: int = 0
+    done: int = 0
+    moved_on: int = 0
+    gone: int = 0
+    foreign: int = 0
+    excluded: int = 0
+    bad: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    saturated: int = 0
+    seconds: float = 0.0
+    bad_rows: tuple[BadRow, ...] = ()
+
+    @property
+    def unsettled(self) -> int:
+        """How many documents a further pass may have to look at again."""
+        return self.written + self.moved_on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Go once over all documents of a rewrite.
+
+    `mode`: "rehearse" reads and transforms and writes nothing (the user's own code on `user_rows` documents only),
+    "write" brings each document into the desired layout. `resume` begins where an interrupted pass stopped, if that
+    place can still be found. `members` is an index that tells which documents the index's filter lets in, "" for all.
+    `backup` is the folder that gets the original values first, "" for none.
+    """
+
+    rewrite: Rewrite
+    mode: Literal["rehearse", "write"]
+    pace: Pace = Pace()
+    members: str = ""
+    backup: str = ""
+    resume: bool = False
+    max_bad_rows: int = 0
+    user_rows: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tidy:
+    """Remove what a rewrite kept beside the documents and about its progress; the answer is None."""
+
+    rewrite: Rewrite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """A sampled document and what is nearest to its own vector, nearest first, each key with its distance.
+
+    `answers` are what the index gives for k, `reference` is a longer list: of the true neighbours where
+    `Findings.exact` says so, else of what the index gives for more than k. `digest` is of the vector that was asked
+    for, and `sketch` (hex) has one bit a component: whether it is above the vector's mean; a change of datatype
+    leaves it nearly as it was.
+    """
+
+    key: str
+    digest: str
+    sketch: str
+    answers: tuple[tuple[str, float], ...] = ()
+    reference: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a check found on one index: how many documents a query counts, or the neighbours of sampled documents.
+
+    `documents` is how many the index held then. `space` tells how vectors are compared, ending in the metric, and
+    `scope` which documents are. `gone` are those neighbours of `Probe.like` that exist no more. `note` says why nothing
+    was measured, "" where something was.
+    """
+
+    count: int = 0
+    documents: int = 0
+    samples: tuple[Sampled, ...] = ()
+    exact: bool = False
+    space: str = ""
+    scope: str = ""
+    gone: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Carry out a check on one index, for the documents of `like` if given, else for a sample of its own.
+
+    `remember` names where the findings are kept for when the index is gone (see `Recall`), "" for nowhere.
+    """
+
+    check: Check
+    index: str
+    definition: IndexDefinition
+    like: Findings | None = None
+    remember: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """Ask for the findings that were kept under a name: `BASELINE/CHECK`; all of a baseline are forgotten together."""
+
+    remembered: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What putting original values back found and did; counts of documents, but for rows and seconds.
+
+    `restored` hold again what was there before, `as_before` did so already, `newer` were written since by somebody else
+    and are left alone (`newer_keys` are the first of them), `gone` exist no more. `rows` of the backup were read and
+    `damaged` could not be.
+    """
+
+    rows: int = 0
+    restored: int = 0
+    as_before: int = 0
+    newer: int = 0
+    gone: int = 0
+    damaged: int = 0
+    seconds: float = 0.0
+    newer_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """Put the original values in the folder `backup` (that of this very rewrite) back into the documents."""
+
+    rewrite: Rewrite
+    backup: str
+    pace: Pace = Pace()
+
+
+Effect: TypeAlias = Look | Gauge | Batch | Pause | Report | Sweep | Tidy | Probe | Recall | Restore
 Flow: TypeAlias = Generator[Effect, Any, None]
 Asking: TypeAlias = Generator[Effect, Any, Any]
 

@@ -38,8 +38,13 @@ class Costs:
     max_memory_ratio: float = 0.9
 
 
-def estimate_build(definition: IndexDefinition, current: LiveIndex | None, costs: Costs) -> Impact:
-    """The cost of building an index of `definition` over the documents that `current` holds now (None: unknown)."""
+def estimate_build(
+    definition: IndexDefinition, current: LiveIndex | None, costs: Costs, *, replaces: bool = False
+) -> Impact:
+    """The cost of building an index of `definition` over the documents that `current` holds now (None: unknown).
+
+    `replaces`: the present index is dropped before.
+    """
     server = costs.server
     if current is None:
         return Impact(
@@ -50,11 +55,11 @@ def estimate_build(definition: IndexDefinition, current: LiveIndex | None, costs
         )
     documents = current.statistics.documents
     seconds, basis = _build_seconds(definition, current, costs)
-    index_bytes = _index_bytes(definition, current)
+    index_bytes, freed = _index_bytes(definition, current), current.statistics.index_bytes
     return Impact(
         documents=documents,
         index_bytes=index_bytes,
-        peak_memory_bytes=server.used_memory + index_bytes,
+        peak_memory_bytes=server.used_memory + (max(index_bytes - freed, 0) if replaces else index_bytes),
         headroom_bytes=_headroom(costs),
         estimated_seconds=round(seconds, 3),
         basis=basis,
@@ -88,7 +93,7 @@ def memory_hazard(impact: Impact, costs: Costs) -> Hazard | None:
     share = impact.peak_memory_bytes / costs.server.maxmemory
     return Hazard(
         code="MEMORY_PEAK",
-        message=f"while both indexes exist, the server comes to about {share:.0%} of its maxmemory.",
+        message=f"while the index is built, the server comes to about {share:.0%} of its maxmemory.",
     )
 
 
@@ -124,7 +129,7 @@ def _build_seconds(definition: IndexDefinition, current: LiveIndex, costs: Costs
         each = statistics.indexing_ms / 1000 / statistics.max_document_id
         basis = f"the server's own indexing time so far: {each * 1e6:,.0f} us a document"
         return statistics.documents * each + passing, basis
-    each = GRAPH_BUILD_SECONDS if _has_graph(definition) else PLAIN_BUILD_SECONDS
+    each = GRAPH_BUILD_SECONDS if has_graph(definition) else PLAIN_BUILD_SECONDS
     basis = f"a typical rate, since this server has not indexed these documents yet: {each * 1e6:,.0f} us a document"
     return statistics.documents * each + passing, basis
 
@@ -150,7 +155,8 @@ def _vector_bytes(definition: IndexDefinition) -> int:
     return total
 
 
-def _has_graph(definition: IndexDefinition) -> bool:
+def has_graph(definition: IndexDefinition) -> bool:
+    """Whether a vector graph is part of the index, which makes writes and builds expensive."""
     return any(isinstance(field, VectorField) and field.search.algorithm != "flat" for field in definition.fields)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from rvlstate.diff.compare import compare
 from rvlstate.diff.facts import (
@@ -15,7 +16,9 @@ from rvlstate.diff.facts import (
     FieldRetyped,
     RenameContradicted,
     SettingChanged,
+    ValuesOutdated,
 )
+from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import DesiredIndex
 from rvlstate.model.field import Field, Value, attributes
 from rvlstate.model.state import Record
@@ -23,21 +26,36 @@ from rvlstate.plan.plan import Change
 from rvlstate.plan.remedies import Classification, Remedy, gravest, remedy_for
 from rvlstate.plan.situation import Situation, World
 
-NOT_YET = {
-    "recreate": "strategy: recreate drops and rebuilds with downtime; this version of rvlstate plans it and does not "
-    "carry it out yet",
-    "documents": "the documents must be rewritten for this; this version of rvlstate plans it and does not carry it "
-    "out yet",
-}
+NOT_YET = (
+    "the documents must be rewritten for this; with search going on, this version of rvlstate plans it and does not "
+    "carry it out yet: strategy: recreate does, with search downtime"
+)
 """Why a change is planned but not carried out."""
 
 
 def comparison_of(situation: Situation) -> Comparison:
-    """The facts between what serves an index now and what is declared."""
-    wanted = situation.wanted
-    if situation.definition is None:
+    """The facts between how the documents are laid out and indexed now and what is declared."""
+    wanted, before = situation.wanted, situation.basis
+    if before is None:
         return Comparison()
-    return compare(wanted.name, situation.definition, wanted.definition, declared_renames(wanted))
+    found = compare(wanted.name, before, wanted.definition, declared_renames(wanted))
+    outdated = _outdated(situation, before)
+    if not outdated:
+        return found
+    facts = sorted((*found.facts, *outdated), key=lambda fact: (fact.address, type(fact).__name__))
+    return replace(found, facts=tuple(facts))
+
+
+def _outdated(situation: Situation, before: IndexDefinition) -> list[Fact]:
+    """Fields whose transform has a higher version than the one that was carried out."""
+    begun = situation.pending if situation.pending and situation.pending.strategy == "recreate" else None
+    known = begun or situation.record
+    done = dict(known.versions) if known else {}
+    return [
+        ValuesOutdated(index=situation.wanted.name, field=name, before=done.get(name, 0), after=settings.version)
+        for name, settings in situation.wanted.fields
+        if settings.version > done.get(name, 0) and before.field(name) and situation.wanted.definition.field(name)
+    ]
 
 
 def declared_renames(wanted: DesiredIndex) -> dict[str, str]:
@@ -47,8 +65,8 @@ def declared_renames(wanted: DesiredIndex) -> dict[str, str]:
 
 def remedies_of(situation: Situation, facts: Iterable[Fact]) -> tuple[tuple[Fact, Remedy], ...]:
     """Each fact with its remedy."""
-    definition = situation.definition
-    return tuple((fact, remedy_for(fact, definition, situation.wanted)) for fact in facts) if definition else ()
+    before = situation.basis
+    return tuple((fact, remedy_for(fact, before, situation.wanted)) for fact in facts) if before else ()
 
 
 def changes_of(judged: Iterable[tuple[Fact, Remedy]]) -> tuple[Change, ...]:
@@ -74,7 +92,7 @@ def _values(fact: Fact) -> tuple[Value | dict[str, Value], Value | dict[str, Val
             return fact.before.type, fact.after.type
         case RenameContradicted():
             return fact.renamed_from, fact.field
-        case AttributeChanged() | SettingChanged():
+        case AttributeChanged() | SettingChanged() | ValuesOutdated():
             return fact.before, fact.after
 
 
@@ -86,7 +104,8 @@ def _shown(field: Field) -> dict[str, Value]:
 def drift_of(situation: Situation, world: World) -> tuple[Change, ...]:
     """What was changed on the server by others since it was last applied."""
     record, name = situation.record, situation.wanted.name
-    if record is None:
+    if record is None or (situation.pending is not None and situation.pending.strategy == "recreate"):
+        # While it is recreated, it is we who dropped it.
         return ()
     found: list[Change] = []
     if situation.hijacker is not None:
@@ -181,13 +200,11 @@ def _taken_by_others(situation: Situation, world: World) -> list[str]:
 
 def deferrals(judged: Iterable[tuple[Fact, Remedy]]) -> tuple[str, ...]:
     """Which changes are valid but left to a later version."""
-    lines = []
-    for fact, remedy in judged:
-        if remedy.documents:
-            lines.append(f"{fact.address}: {NOT_YET['documents']}")
-        elif remedy.classification == "recreate":
-            lines.append(f"{fact.address}: {NOT_YET['recreate']}")
-    return tuple(lines)
+    return tuple(
+        f"{fact.address}: {NOT_YET}"
+        for fact, remedy in judged
+        if remedy.documents and remedy.classification == "shadow" and not remedy.in_place
+    )
 
 
 def actionable(task_facts: Iterable[tuple[Fact, Remedy]]) -> tuple[Fact, ...]:

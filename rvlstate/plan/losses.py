@@ -47,7 +47,10 @@ def _going(operation: AnyOperation, catalog: Catalog) -> list[tuple[str, str]]:
         physical = operation.physical
     else:
         return []
-    names = [alias for alias, target in catalog.aliases if target == physical]
+    recreated = operation.recreates if isinstance(operation, DropIndex) else None
+    names = [alias for alias, target in catalog.aliases if target == physical and alias != recreated]
+    if recreated is not None:
+        return [(name, physical) for name in names]
     if isinstance(operation, DropIndex) and not operation.hazards and not REVISION.match(physical):
         names.append(physical)
     return [(name, physical) for name in names]
@@ -76,4 +79,6 @@ def _replaced(operation: AnyOperation) -> tuple[str, ...]:
     """The physical index that goes since another one takes its place."""
     if isinstance(operation, TakeName):
         return (operation.name,)
-    return (operation.physical,) if isinstance(operation, DropIndex) and operation.because == "replaced" else ()
+    if isinstance(operation, DropIndex) and operation.because in ("replaced", "recreated"):
+        return (operation.physical,)
+    return ()

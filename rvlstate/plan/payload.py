@@ -1,42 +1,65 @@
-"""Consequences of changes that rewrite documents, told in the plan though a later version carries them out."""
+"""Consequences of changes that rewrite documents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from rvlstate.diff.facts import AttributeChanged, Fact, FieldAdded, SettingChanged
-from rvlstate.model.desired import DesiredIndex
+from rvlstate.model.address import field_address
 from rvlstate.model.field import BYTES_PER_VALUE, VectorField
+from rvlstate.model.transform import user_functions
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.remedies import Remedy, covers
+from rvlstate.plan.rewriting import Rewriting, scales_of
 from rvlstate.plan.situation import Situation, World
 
 PROMOTION_SECONDS = 40e-6
 """Seconds a document during which answers carry its staged key (migrations.md: 20-60 us by rename)."""
 
 
-def payload_hazards(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world: World) -> tuple[Hazard, ...]:
+def payload_hazards(rewriting: Rewriting, world: World) -> tuple[Hazard, ...]:
     """The hazards of rewriting documents: precision, encodings, keys in answers, user code, other readers.
 
     A query vector is bytes of the index's datatype on JSON too, where the documents stay as they are.
     """
-    judged, name = tuple(judged), situation.wanted.name
-    hazards = [
-        hazard for fact, remedy in judged if remedy.classification != "refused" for hazard in _encoding(fact, name)
-    ]
-    rewriting = [(fact, remedy) for fact, remedy in judged if remedy.documents]
-    if not rewriting:
+    situation, name = rewriting.situation, rewriting.situation.wanted.name
+    judged = [(fact, remedy) for fact, remedy in rewriting.judged if remedy.classification != "refused"]
+    hazards = [hazard for fact, _ in judged for hazard in _encoding(fact, name)]
+    changing = [(fact, remedy) for fact, remedy in judged if remedy.documents]
+    if not changing:
         return tuple(hazards)
-    for fact, _ in rewriting:
+    for fact, _ in changing:
         hazards += _fact_hazards(fact, name)
-    hazards.append(Hazard(code="REWRITES_DOCUMENTS", message=f"documents of {name} are rewritten in place."))
-    hazards += [Hazard(code="RUNS_USER_CODE", message=f"runs {code}.") for code in _user_code(situation.wanted)]
-    if any(not isinstance(fact, FieldAdded) for fact, _ in rewriting):
+    kept = f"; the original values are kept in {situation.wanted.backup}" if situation.wanted.backup else ""
+    hazards.append(Hazard(code="REWRITES_DOCUMENTS", message=f"documents of {name} are rewritten in place{kept}."))
+    hazards += [Hazard(code="RUNS_USER_CODE", message=f"runs {code}.") for code in _user_code(rewriting, changing)]
+    if any(remedy.classification == "shadow" and not remedy.in_place for _, remedy in changing):
         seconds = (situation.serving.statistics.documents if situation.serving else 0) * PROMOTION_SECONDS
         message = f"answers carry staged keys of {name} for about {max(seconds, 1):,.0f} s after the cutover."
         hazards.append(Hazard(code="RESULT_KEYS_CHANGE", message=message))
     hazards += _shared(situation, world)
     return tuple(hazards)
+
+
+def sample_notes(rewriting: Rewriting, world: World) -> tuple[str, ...]:
+    """What a look at some documents told: which cannot be transformed, and how many values would be clipped."""
+    sample = world.samples.get(rewriting.situation.wanted.name)
+    if sample is None or rewriting.rewrite is None:
+        return ()
+    notes = []
+    if sample.bad:
+        first = sample.bad_rows[0]
+        notes.append(
+            f"{sample.bad:,} of {sample.documents:,} sampled documents cannot be transformed; the first: {first.key}: "
+            f"{first.field}: {first.reason}"
+        )
+    if sample.saturated:
+        notes.append(f"{sample.saturated:,} vector values of {sample.documents:,} sampled documents would be clipped")
+    notes += [
+        f"{field}: value = integer x {scale:.6g}; queries must be encoded by the same scale"
+        for field, scale in sorted(scales_of(rewriting.rewrite).items())
+    ]
+    return tuple(notes)
 
 
 def bytes_written(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -> int:
@@ -73,8 +96,20 @@ def _narrower(before: object, after: object) -> bool:
     }
 
 
-def _user_code(wanted: DesiredIndex) -> list[str]:
-    return sorted({s.transform for _, s in wanted.fields if s.transform is not None and ":" in s.transform})
+def _user_code(rewriting: Rewriting, changing: Iterable[tuple[Fact, Remedy]]) -> list[str]:
+    """The user's own callables that this change runs."""
+    if rewriting.rewrite is not None:
+        return sorted({name for field in rewriting.rewrite.fields for name in user_functions(field.steps)})
+    addresses = [fact.address for fact, _ in changing]
+    wanted = rewriting.situation.wanted
+    return sorted(
+        {
+            function
+            for field, settings in wanted.fields
+            for function in user_functions(settings.transform)
+            if any(address.startswith(field_address(wanted.name, field)) for address in addresses)
+        }
+    )
 
 
 def _shared(situation: Situation, world: World) -> list[Hazard]:

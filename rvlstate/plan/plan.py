@@ -33,11 +33,14 @@ class Impact:
     """What carrying it out costs, estimated before anything is written; sizes in bytes, times in seconds.
 
     `basis` says in words where the figures come from. `documents` None means that nobody can tell beforehand.
+    `bad_documents` are those that a sample suggests cannot be transformed.
     """
 
     documents: int | None = 0
     documents_written: int = 0
+    bytes_read: int = 0
     bytes_written: int = 0
+    bad_documents: int = 0
     index_bytes: int = 0
     peak_memory_bytes: int = 0
     headroom_bytes: int | None = None

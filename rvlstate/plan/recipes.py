@@ -10,7 +10,9 @@ from rvlstate.errors import PlannerBugError
 from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.field import Field, VectorField
 from rvlstate.model.state import Record
+from rvlstate.plan.documents import INTEGERS
 from rvlstate.plan.names import drop_aliases, move_aliases, release_old_name
 from rvlstate.plan.operations import (
     AddFields,
@@ -23,23 +25,38 @@ from rvlstate.plan.operations import (
     TakeName,
     VerifyIndex,
 )
+from rvlstate.plan.recreate import DocumentSteps, around, recreate, renamed_fields
 from rvlstate.plan.remedies import covers
+from rvlstate.plan.rewriting import scales_of
 from rvlstate.plan.task import Task
 
 
 def carry_out(task: Task) -> tuple[AnyOperation, ...]:
     """The operations for a declared index, in order; () if nothing is to be done."""
-    if task.situation.serving is None:
-        steps = _create(task)
-    elif task.classification == "in_place":
-        steps = [*_attach(task), _alter(task)]
-    elif task.classification == "shadow":
-        steps = _shadow(task)
+    documents = DocumentSteps()
+    if task.classification == "recreate" and task.rewrite is not None:
+        steps = recreate(task, _outcome(task, task.rewrite.target))
     else:
-        steps = _attach(task)
+        documents = around(task)
+        steps = _index_steps(task)
     # The old name last: its record is what makes the old index known as ours until that is dropped.
     dropped = _clear_up(task)
-    return (*_clear_the_way(task), *_settled(task, steps), *dropped, *release_old_name(task, dropped))
+    return (
+        *_clear_the_way(task),
+        *documents.before,
+        *_settled(task, steps),
+        *dropped,
+        *release_old_name(task, dropped),
+        *documents.after,
+    )
+
+
+def _index_steps(task: Task) -> list[AnyOperation]:
+    if task.situation.serving is None:
+        return _create(task)
+    if task.classification in ("in_place", "backfill"):
+        return [*_attach(task), _alter(task)]
+    return _shadow(task) if task.classification == "shadow" else _attach(task)
 
 
 def _clear_the_way(task: Task) -> list[AnyOperation]:
@@ -64,7 +81,7 @@ def _clear_up(task: Task) -> list[DropIndex]:
 
 
 def _builds(task: Task) -> bool:
-    return task.situation.serving is None or task.classification == "shadow"
+    return task.situation.serving is None or task.classification in ("shadow", "recreate")
 
 
 def _create(task: Task) -> list[AnyOperation]:
@@ -89,7 +106,26 @@ def _shadow(task: Task) -> list[AnyOperation]:
         # The name first: with an alias on it, an index that serves nothing yet would not be taken up by another run.
         before = serving.name if unreachable else situation.alias_target
         steps += [PointAlias(name=task.name, physical=physical, before=before, serves=outcome), *further]
-    return [*steps, *drop_aliases(task)]
+    return [*steps, *_verified_again(task, physical, serving), *drop_aliases(task)]
+
+
+def _verified_again(task: Task, physical: str, serving: LiveIndex) -> list[AnyOperation]:
+    """The checks once more behind the name, against the old index where that is still there."""
+    wanted = task.situation.wanted
+    if not wanted.checks or task.situation.name_is_physical:
+        return []
+    return [
+        VerifyIndex(
+            name=task.name,
+            physical=physical,
+            definition=canonicalise(wanted.definition),
+            against=serving.name,
+            same_documents=_keeps_documents(serving.definition, wanted.definition),
+            checks=wanted.checks,
+            renamed=renamed_fields(task),
+            after_cutover=True,
+        )
+    ]
 
 
 def _build(task: Task, physical: str, serving: LiveIndex | None) -> list[AnyOperation]:
@@ -108,6 +144,8 @@ def _build(task: Task, physical: str, serving: LiveIndex | None) -> list[AnyOper
             definition=canonicalise(definition),
             against=serving.name if serving else None,
             same_documents=serving is not None and _keeps_documents(serving.definition, definition),
+            checks=situation.wanted.checks if serving else (),
+            renamed=renamed_fields(task),
         ),
     ]
 
@@ -156,7 +194,10 @@ def _settled(task: Task, steps: list[AnyOperation]) -> list[AnyOperation]:
         return steps
     situation = task.situation
     physical = _present(situation.serving).name
-    outcome = replace(_outcome(task, physical), build_rate=task.world.state.build_rate(task.name))
+    outcome = _outcome(task, physical)
+    if situation.record is not None:
+        rates = situation.record
+        outcome = replace(outcome, build_rate=rates.build_rate, rewrite_rate=rates.rewrite_rate)
     if outcome == situation.record and task.world.state.intent(physical) is None:
         return steps
     return [*steps, RecordIndex(serves=outcome)]
@@ -175,14 +216,30 @@ def _outcome(task: Task, physical: str) -> Record:
         definition=_final_definition(task),
         depends_on=wanted.depends_on,
         aliases=wanted.aliases,
+        scales=_scales(task),
+        versions=tuple((name, settings.version) for name, settings in wanted.fields if settings.version),
     )
+
+
+def _scales(task: Task) -> tuple[tuple[str, float], ...]:
+    """The scales of fields that hold integers: of this change, else as recorded."""
+    record = task.situation.record
+    scales = dict(record.scales) if record else {}
+    if task.rewrite is not None:
+        scales |= scales_of(task.rewrite)
+    integers = {field.name for field in task.situation.wanted.definition.fields if _holds_integers(field)}
+    return tuple(sorted((name, scale) for name, scale in scales.items() if name in integers))
+
+
+def _holds_integers(field: Field) -> bool:
+    return isinstance(field, VectorField) and field.datatype in INTEGERS
 
 
 def _final_definition(task: Task) -> IndexDefinition:
     """The wanted definition, but as it is now where only queries would be tuned and nothing is rebuilt."""
     situation = task.situation
     wanted = canonicalise(situation.wanted.definition)
-    if task.classification == "shadow" or situation.definition is None:
+    if task.classification in ("shadow", "recreate") or situation.definition is None:
         return wanted
     present = situation.definition
     fields = tuple(present.field(field.name) or field for field in wanted.fields)

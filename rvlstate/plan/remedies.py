@@ -9,7 +9,8 @@
 | refused  | not possible, or not without more being declared                                     |
 | None     | nothing needs to be done: only queries are tuned by it                               |
 
-`documents` tells that the documents themselves must be rewritten, not only the index.
+`documents` tells that the documents themselves must be rewritten, not only the index, and `in_place` that this is
+done under the index that serves: it only adds what that index does not know.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from rvlstate.diff.facts import (
     FieldRetyped,
     RenameContradicted,
     SettingChanged,
+    ValuesOutdated,
 )
 from rvlstate.model.canonical import MAX_TEXT_FIELDS
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import DesiredIndex
 from rvlstate.model.field import TextField
+from rvlstate.model.transform import Drop
 
 Classification: TypeAlias = Literal["in_place", "backfill", "shadow", "recreate", "refused"]
 
@@ -45,6 +48,7 @@ class Remedy:
     classification: Classification | None
     reason: str
     documents: bool = False
+    in_place: bool = False
 
 
 def _shadow(reason: str) -> Remedy:
@@ -124,14 +128,19 @@ FEWER_PREFIXES = _shadow("fewer documents are indexed, none moves")
 ATTRIBUTE_RENAMED = _shadow("queries use another name for the same value: fixed by FT.CREATE")
 FIELD_RENAMED = _staged("the field is renamed in each document")
 FIELD_REMOVED = _shadow("FT.ALTER cannot remove fields")
+FIELD_DROPPED = _staged("FT.ALTER cannot remove fields, and each document loses the value as well")
 FIELD_RETYPED = _shadow("FT.ALTER cannot change the type of a field")
 FIELD_ADDED = Remedy(classification="in_place", reason="FT.ALTER can append fields")
 FIELD_BACKFILLED = Remedy(
-    classification="backfill", reason="documents do not hold the field yet: the transform writes it", documents=True
+    classification="backfill",
+    reason="documents do not hold the field yet: the transform writes it",
+    documents=True,
+    in_place=True,
 )
 TOO_MANY_TEXTS = _shadow(
     f"an index made without MAXTEXTFIELDS holds {MAX_TEXT_FIELDS} text fields: FT.ALTER refuses more"
 )
+VALUES_OUTDATED = _staged("the values are computed anew: the version of their transform was raised")
 TYPED_BY_TRANSFORM = _staged("the values of another type come from the transform")
 
 
@@ -140,7 +149,7 @@ def remedy_for(fact: Fact, live: IndexDefinition, wanted: DesiredIndex) -> Remed
     remedy = _by_kind(fact, live, wanted)
     if remedy is TUNING and wanted.strategy == "shadow":
         remedy = replace(TUNING, classification="shadow", reason="rebuilt because strategy: shadow asks for it")
-    if remedy.classification == "shadow" and wanted.strategy == "recreate":
+    if remedy.classification in ("shadow", "backfill") and wanted.strategy == "recreate":
         return replace(remedy, classification="recreate", reason=f"{remedy.reason}; strategy: recreate")
     return remedy
 
@@ -150,7 +159,8 @@ def _by_kind(fact: Fact, live: IndexDefinition, wanted: DesiredIndex) -> Remedy:
         case FieldAdded():
             return _added(fact, live, wanted)
         case FieldRemoved():
-            return FIELD_REMOVED
+            dropped = any(isinstance(step, Drop) for step in wanted.field_settings(fact.field.name).transform)
+            return FIELD_DROPPED if dropped else FIELD_REMOVED
         case FieldRenamed():
             return ATTRIBUTE_RENAMED if fact.before.identifier == fact.after.identifier else FIELD_RENAMED
         case FieldRetyped():
@@ -164,6 +174,8 @@ def _by_kind(fact: Fact, live: IndexDefinition, wanted: DesiredIndex) -> Remedy:
             return _attribute(fact, wanted)
         case SettingChanged():
             return _setting(fact)
+        case ValuesOutdated():
+            return _outdated(fact, wanted)
 
 
 def _added(fact: FieldAdded, live: IndexDefinition, wanted: DesiredIndex) -> Remedy:
@@ -176,7 +188,7 @@ def _added(fact: FieldAdded, live: IndexDefinition, wanted: DesiredIndex) -> Rem
 
 
 def _attribute(fact: AttributeChanged, wanted: DesiredIndex) -> Remedy:
-    if fact.attribute == "dims" and wanted.field_settings(fact.field).transform is None:
+    if fact.attribute == "dims" and not wanted.field_settings(fact.field).transform:
         return _refused(
             f"stored vectors have {fact.before} values and cannot become {fact.after}: declare a transform for "
             f"{fact.field} (indexes.{wanted.name}.fields.{fact.field}.transform), or add a new field beside it"
@@ -184,6 +196,15 @@ def _attribute(fact: AttributeChanged, wanted: DesiredIndex) -> Remedy:
     if fact.attribute == "datatype" and wanted.definition.storage == "json":
         return JSON_DATATYPE
     return ATTRIBUTES[fact.attribute]
+
+
+def _outdated(fact: ValuesOutdated, wanted: DesiredIndex) -> Remedy:
+    if not wanted.field_settings(fact.field).transform:
+        return _refused(
+            f"its version was raised to {fact.after}, and nothing says how its values are computed: declare a "
+            f"transform (indexes.{wanted.name}.fields.{fact.field}.transform)"
+        )
+    return VALUES_OUTDATED
 
 
 def _setting(fact: SettingChanged) -> Remedy:

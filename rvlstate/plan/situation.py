@@ -24,14 +24,17 @@ from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.reveal import reveal
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record, State
+from rvlstate.plan.sample import Sample
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
     """Everything that a plan is made from on the live side.
 
-    `foreign` maps physical indexes to the other project that manages them; `address` says which server this is.
+    `foreign` maps physical indexes to the other project that manages them; `address` says which server this is;
+    `samples` maps a declared index to what some of its documents told.
     """
 
     catalog: Catalog
@@ -39,6 +42,7 @@ class World:
     server: ServerProfile
     foreign: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
+    samples: Mapping[str, Sample] = field(default_factory=dict)
 
     def definition(self, index: LiveIndex) -> IndexDefinition:
         """The definition of a live index, with what FT.INFO hides filled in from what was recorded."""
@@ -91,7 +95,7 @@ class Situation:
     `leftovers` are others of ours that nothing leads to, and `replaced` those to be given up once all is done;
     `was_named` is the old name of a rename to be done; `stranger` is an index of that name which is in the way of the
     rename; `occupied` is the managed index whose physical index has this very name; `hidden_aliases` are declared
-    further aliases that a physical index of their name hides.
+    further aliases that a physical index of their name hides; `pending` is a change of its documents that was begun.
     """
 
     wanted: DesiredIndex
@@ -109,6 +113,17 @@ class Situation:
     stranger: str | None = None
     occupied: str | None = None
     hidden_aliases: tuple[str, ...] = ()
+    pending: Rewrite | None = None
+
+    @property
+    def basis(self) -> IndexDefinition | None:
+        """What the declaration is compared with: while documents are rewritten for a recreate, what was there before.
+
+        The index may be gone then, or be the new one already.
+        """
+        if self.pending is not None and self.pending.strategy == "recreate":
+            return self.pending.before
+        return self.definition
 
     @property
     def name_is_physical(self) -> bool:
@@ -179,6 +194,7 @@ def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None =
         stranger=stranger,
         occupied=others.owner(wanted.name) if world.catalog.index(wanted.name) else None,
         hidden_aliases=tuple(alias for alias in wanted.aliases if world.catalog.index(alias) is not None),
+        pending=world.state.rewrite(wanted.name),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rvlstate.diff.facts import Fact
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan.impact import Costs
 from rvlstate.plan.remedies import Classification
 from rvlstate.plan.situation import Situation, World
@@ -16,7 +17,8 @@ class Task:
     """One declared index with what was found out about it; `facts` are those that need something done.
 
     `declared` maps every declared name and further alias to the index that declares it; `plain_names` is the policy
-    for new ones.
+    for new ones. `rewrite` is the change of its documents, `begun` by an earlier run or not, `given_up` one that an
+    earlier run began and that is no longer wanted; `settle` is the policy for how long writers must have been quiet.
     """
 
     situation: Situation
@@ -26,6 +28,10 @@ class Task:
     costs: Costs
     declared: Mapping[str, str]
     plain_names: bool = False
+    rewrite: Rewrite | None = None
+    begun: bool = False
+    given_up: Rewrite | None = None
+    settle: float = 5.0
 
     @property
     def name(self) -> str:

@@ -9,15 +9,17 @@ from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.state import Record
 from rvlstate.plan import judge
+from rvlstate.plan.document_impact import DocumentCosts, better_built_anew, with_rewrite
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.impact import Costs, estimate_build, estimate_scan, memory_hazard, memory_refusal, slow_hazard
 from rvlstate.plan.needs import unmet_needs
 from rvlstate.plan.operations import AnyOperation, DropIndex
-from rvlstate.plan.payload import bytes_written, payload_hazards
+from rvlstate.plan.payload import bytes_written, payload_hazards, sample_notes
 from rvlstate.plan.plan import Action, Impact, IndexPlan
 from rvlstate.plan.recipes import carry_out
 from rvlstate.plan.remedies import Classification
 from rvlstate.plan.removal import clear_abandoned, remove
+from rvlstate.plan.rewriting import Judged, Rewriting, rewriting_of, unshareable
 from rvlstate.plan.situation import Situation, World
 from rvlstate.plan.task import Task
 
@@ -34,14 +36,13 @@ class Work:
 
 def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
     """What is to be done about one declared index."""
-    wanted = situation.wanted
-    comparison = judge.comparison_of(situation)
-    judged = judge.remedies_of(situation, comparison.facts)
     costs = Costs(
         server=world.server,
-        build_rate=world.state.build_rate(wanted.name),
+        build_rate=world.state.build_rate(situation.wanted.name),
         max_memory_ratio=desired.policy.max_memory_ratio,
     )
+    rewriting = _by_cost(rewriting_of(situation, world), costs)
+    situation, judged = rewriting.situation, rewriting.judged
     task = Task(
         situation=situation,
         facts=judge.actionable(judged),
@@ -50,57 +51,125 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         costs=costs,
         declared=desired.owners,
         plain_names=desired.policy.naming == "plain",
+        rewrite=rewriting.rewrite,
+        begun=rewriting.begun,
+        given_up=rewriting.given_up,
+        settle=desired.policy.settle,
     )
-    impact = replace(_impact(task), documents_written=0, bytes_written=bytes_written(judged, situation))
-    if impact.bytes_written and impact.documents:
-        impact = replace(impact, documents_written=impact.documents)
+    impact = _impact(task, judged)
+    refused, deferred = _obstacles(task, rewriting, impact)
+    operations = () if refused or deferred else carry_out(task)
+    return Work(
+        plan=_index_plan(task, rewriting, impact, operations, refused=refused, deferred=deferred),
+        operations=operations,
+        depends_on=situation.wanted.depends_on,
+    )
+
+
+def _by_cost(rewriting: Rewriting, costs: Costs) -> Rewriting:
+    """Fields that are written first are added by FT.ALTER, or by a new index where that is the cheaper way."""
+    serving = rewriting.situation.serving
+    if judge.classify(rewriting.judged) != "backfill" or serving is None or rewriting.rewrite is None:
+        return rewriting
+    wanted = rewriting.situation.wanted.definition
+    documents = serving.statistics.documents
+    reason = better_built_anew(rewriting.rewrite.before, documents, costs)
+    if not reason or memory_refusal(estimate_build(wanted, serving, costs), costs):
+        return rewriting
+    judged = tuple(
+        (fact, replace(remedy, classification="shadow", reason=f"{remedy.reason}; {reason}"))
+        if remedy.classification == "backfill"
+        else (fact, remedy)
+        for fact, remedy in rewriting.judged
+    )
+    return replace(rewriting, judged=judged)
+
+
+def _obstacles(task: Task, rewriting: Rewriting, impact: Impact) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Why nothing can be done about an index (refused), or not by this version (deferred)."""
+    situation, world = task.situation, task.world
+    wanted = situation.wanted
     # What is there already works: needs are checked where something is to be built.
     needs = unmet_needs(wanted.name, canonicalise(wanted.definition), world.server) if _builds(task) else ()
-    refused = (*judge.refusals(judged, situation, world), *needs)
-    builds = _builds(task)
-    too_big = memory_refusal(impact, costs) if builds else ""
-    refused = (*refused, f"{wanted.name}: {too_big}") if too_big else refused
-    deferred = () if refused else judge.deferrals(judged)
-    operations = () if refused or deferred else carry_out(task)
+    too_big = memory_refusal(impact, task.costs) if _builds(task) else ""
+    refused = (
+        *judge.refusals(rewriting.judged, situation, world),
+        *rewriting.refusals,
+        *unshareable(rewriting, world),
+        *needs,
+        *([f"{wanted.name}: {too_big}"] if too_big else []),
+    )
+    return refused, () if refused else judge.deferrals(rewriting.judged)
+
+
+def _index_plan(
+    task: Task,
+    rewriting: Rewriting,
+    impact: Impact,
+    operations: tuple[AnyOperation, ...],
+    *,
+    refused: tuple[str, ...],
+    deferred: tuple[str, ...],
+) -> IndexPlan:
+    situation, world = task.situation, task.world
+    wanted, unverifiable = situation.wanted, rewriting.comparison.unverifiable
     hazards = [
-        *payload_hazards(judged, situation, world),
+        *payload_hazards(rewriting, world),
         *(hazard for operation in operations for hazard in operation.hazards),
-        *([memory_hazard(impact, costs), slow_hazard(impact)] if builds else []),
+        *([memory_hazard(impact, task.costs), slow_hazard(impact)] if _builds(task) else []),
         _downtime(task),
     ]
-    plan = IndexPlan(
+    foreign = situation.hijacker is not None and situation.hijacker.name in world.foreign
+    return IndexPlan(
         name=wanted.name,
         action=_action(task, operations),
         classification="refused" if refused else _class(task, operations),
         physical_before=situation.serving.name if situation.serving else None,
         physical_after=_physical_after(task),
-        changes=judge.changes_of(judged),
+        changes=judge.changes_of(rewriting.judged),
         drift=judge.drift_of(situation, world),
-        unverifiable=comparison.unverifiable,
+        unverifiable=unverifiable,
         hazards=tuple(sorted({hazard for hazard in hazards if hazard is not None})),
         impact=impact,
         notes=(
-            *(() if situation.hijacker and situation.hijacker.name in world.foreign else judge.hijack_notes(situation)),
-            *judge.unknown_notes(task.classification, comparison.unverifiable),
+            *(() if foreign else judge.hijack_notes(situation)),
+            *judge.unknown_notes(task.classification, unverifiable),
+            *sample_notes(rewriting, world),
         ),
         refused=refused,
         deferred=deferred,
         renamed_from=situation.was_named,
         fields=len(wanted.definition.fields),
     )
-    return Work(plan=plan, operations=operations, depends_on=wanted.depends_on)
 
 
 def _builds(task: Task) -> bool:
     return task.situation.serving is None or task.classification not in (None, "refused")
 
 
-def _impact(task: Task) -> Impact:
-    serving = task.situation.serving
+def _impact(task: Task, judged: Judged) -> Impact:
+    impact = replace(_index_impact(task), bytes_written=bytes_written(judged, task.situation))
+    if impact.bytes_written and impact.documents:
+        impact = replace(impact, documents_written=impact.documents)
+    rewrite = task.rewrite
+    if rewrite is None or task.classification is None:
+        return impact
+    known = DocumentCosts(
+        documents=impact.documents or rewrite.documents,
+        sample=task.world.samples.get(task.name),
+        rate=task.world.state.rewrite_rate(task.name),
+    )
+    if not rewrite.touches_documents:
+        return replace(impact, search_downtime_seconds=impact.estimated_seconds)
+    return with_rewrite(impact, rewrite, known, live_index=rewrite.strategy == "backfill")
+
+
+def _index_impact(task: Task) -> Impact:
+    wanted, serving = task.situation.wanted.definition, task.situation.serving
     if serving is None:
-        return estimate_build(task.situation.wanted.definition, _sibling(task), task.costs)
+        return estimate_build(wanted, _sibling(task), task.costs)
     if task.classification in ("shadow", "recreate"):
-        return estimate_build(task.situation.wanted.definition, serving, task.costs)
+        return estimate_build(wanted, serving, task.costs, replaces=task.classification == "recreate")
     if task.classification in ("in_place", "backfill"):
         return estimate_scan(serving, task.costs)
     return Impact(documents=serving.statistics.documents)
@@ -125,6 +194,8 @@ def _downtime(task: Task) -> Hazard | None:
 
 
 def _action(task: Task, operations: tuple[AnyOperation, ...]) -> Action:
+    if task.classification == "recreate" and task.begun:
+        return "update"
     if task.situation.serving is None:
         return "create"
     if task.classification is not None:
@@ -136,7 +207,7 @@ def _action(task: Task, operations: tuple[AnyOperation, ...]) -> Action:
 
 
 def _class(task: Task, operations: tuple[AnyOperation, ...]) -> Classification | None:
-    if task.situation.serving is None:
+    if task.situation.serving is None and task.classification != "recreate":
         return "in_place"
     if task.classification is None and any(operation.commands for operation in operations):
         return "in_place"
@@ -145,6 +216,8 @@ def _class(task: Task, operations: tuple[AnyOperation, ...]) -> Classification |
 
 def _physical_after(task: Task) -> str | None:
     serving = task.situation.serving
+    if task.classification == "recreate" and task.rewrite is not None:
+        return task.rewrite.target
     return task.new_physical if serving is None or task.classification == "shadow" else serving.name
 
 

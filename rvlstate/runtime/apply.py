@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -21,14 +20,22 @@ from rvlstate.errors import (
 )
 from rvlstate.events import OnEvent, RunFinished, RunStarted, StepFailed, StepFinished, StepSkipped, StepStarted
 from rvlstate.model.state import Run, State
-from rvlstate.plan.operations import AnyOperation, AwaitBuild, CreateIndex, DropIndex, VerifyIndex
+from rvlstate.plan.operations import (
+    AnyOperation,
+    AwaitBuild,
+    CreateIndex,
+    DropIndex,
+    RewriteDocuments,
+    VerifyIndex,
+)
 from rvlstate.plan.plan import Plan, Step
 from rvlstate.runtime.clock import iso_utc
 from rvlstate.runtime.drive import Driver, Told
 from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
-from rvlstate.runtime.run_report import FinalResult
+from rvlstate.runtime.outcome import Report, StepOutcome, downtime, positioned, standings
+from rvlstate.runtime.run_report import FinalResult, estimate_figures
 from rvlstate.runtime.state_store import StateStore
 from rvlstate.runtime.stop import StopRequest
 from rvlstate.runtime.translate import refused_write
@@ -36,30 +43,6 @@ from rvlstate.runtime.unreachable import reachable
 
 LEAST_SECONDS, LEAST_DOCUMENTS = 0.5, 1000
 """A build shorter or smaller than this tells nothing about the rate of a larger one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepOutcome:
-    """How one step ended: done, failed, or skipped because one that it needs failed."""
-
-    step: str
-    index: str
-    summary: str
-    result: str
-    seconds: float = 0.0
-    figures: dict[str, float] = field(default_factory=dict)
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What an apply did; `result` is "done", or "nothing" when the plan was empty."""
-
-    run: str
-    result: str
-    steps: tuple[StepOutcome, ...] = ()
-    seconds: float = 0.0
-    plan_empty: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,10 +59,11 @@ class Execution:
     on_event: OnEvent
     plan_id: str
     url: str
-    run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    run: str
     outcomes: list[StepOutcome] = field(default_factory=list)
     failures: list[RvlstateError] = field(default_factory=list)
     rates: dict[str, float] = field(default_factory=dict)
+    rewrite_rates: dict[str, float] = field(default_factory=dict)
 
     def carry_out(self, identity: Identity, allowed: tuple[str, ...]) -> Report:
         """Walk all steps. An index that fails stops what needs it; the rest is finished, then the failure is raised."""
@@ -94,6 +78,7 @@ class Execution:
             identity=identity,
             plan_id=self.plan_id,
             steps=len(self.plan.steps),
+            estimates={index.name: estimate_figures(index.impact) for index in self.plan.indexes},
         )
         self._tell_start(resumes)
         result = "interrupted"
@@ -173,7 +158,7 @@ class Execution:
             raise
         seconds = time.monotonic() - began
         self._learn_rate(step, told, seconds)
-        self.journal.step_finished(self.run, step.id, "done", figures=told.figures)
+        self.journal.step_finished(self.run, step.id, "done", figures=told.figures, bad_rows=told.bad_rows)
         self._note(step, "done", seconds=seconds, figures=told.figures)
         self.on_event(StepFinished(step=step.id, seconds=round(seconds, 3), note=told.note, figures=told.figures))
 
@@ -186,7 +171,12 @@ class Execution:
     def _fail(self, step: Step, number: int, error: RvlstateError, seconds: float) -> None:
         self.lease.check()  # who lost the lock sees what its successor does, and must not call that a failure
         cleanup = self._remove_unfinished(step, error)
-        failure = _positioned(error, step, f"{number} of {len(self.plan.steps)}", cleanup)
+        failure = positioned(
+            error,
+            step,
+            f"{number} of {len(self.plan.steps)}",
+            cleanup or downtime(self.state, step.index, self.plan.steps, self.outcomes),
+        )
         self.failures.append(failure)
         self.journal.step_finished(self.run, step.id, "failed", error=str(failure))
         self._note(step, "failed", seconds=seconds, error=failure.what)
@@ -212,10 +202,19 @@ class Execution:
         documents = told.figures.get("documents", 0.0)
         if isinstance(step.operation, AwaitBuild) and seconds >= LEAST_SECONDS and documents >= LEAST_DOCUMENTS:
             self.rates[step.index] = round(documents / seconds, 1)
+        written, spent = told.figures.get("documents_written", 0.0), told.figures.get("seconds_rewriting", 0.0)
+        unindexed = isinstance(step.operation, RewriteDocuments) and step.operation.rewrite.strategy == "recreate"
+        if unindexed and spent >= LEAST_SECONDS and written >= LEAST_DOCUMENTS:
+            self.rewrite_rates[step.index] = round(written / spent, 1)
         record = self.state.record(step.index)
-        rate = self.rates.get(step.index)
-        if record is not None and rate is not None and record.build_rate != rate:
-            self._write(self.state.with_record(replace(record, build_rate=rate)))
+        if record is not None:
+            learned = replace(
+                record,
+                build_rate=self.rates.get(step.index, record.build_rate),
+                rewrite_rate=self.rewrite_rates.get(step.index, record.rewrite_rate),
+            )
+            if learned != record:
+                self._write(self.state.with_record(learned))
 
     def _write(self, state: State) -> None:
         if state != self.state:
@@ -250,24 +249,10 @@ class Execution:
 
     def _with_table(self, error: RvlstateError) -> RvlstateError:
         """The error with a line for each index that the plan had steps for."""
-        lines = [f"{name}: {self._standing(name)}" for name in sorted({step.index for step in self.plan.steps})]
+        lines = standings(self.plan.steps, self.outcomes)
         if len(lines) > 1 or not self.failures:
             error.why = "\n".join(line for line in (error.why, *lines) if line)
         return error
-
-    def _standing(self, name: str) -> str:
-        steps = [step for step in self.plan.steps if step.index == name]
-        ended = {outcome.step: outcome for outcome in self.outcomes}
-        done = sum(1 for step in steps if step.id in ended and ended[step.id].result == "done")
-        failed = next(
-            (ended[step.id] for step in steps if step.id in ended and ended[step.id].result == "failed"), None
-        )
-        if failed is not None:
-            return f"failed at: {failed.summary} ({done} of {len(steps)} steps done)"
-        if done == len(steps):
-            return "done"
-        following = next(step for step in steps if step.id not in ended or ended[step.id].result != "done")
-        return f"{done} of {len(steps)} steps done; next: {following.operation.summary}"
 
 
 def _was_created(error: RvlstateError) -> bool:
@@ -276,17 +261,11 @@ def _was_created(error: RvlstateError) -> bool:
 
 
 def _is_disposable(operation: CreateIndex | VerifyIndex | AwaitBuild) -> bool:
-    return operation.disposable if isinstance(operation, AwaitBuild) else True
-
-
-def _positioned(error: RvlstateError, step: Step, position: str, cleanup: str) -> RvlstateError:
-    """The error as it is told: which step, and what was removed again."""
-    tail = f"\n{cleanup}; what served before still serves." if cleanup else ""
-    if isinstance(error, GateFailedError):
-        return GateFailedError(error.what, why=f"{error.why}{tail}", next_step=error.next_step)
-    return StepFailedError(
-        step.operation.summary,
-        why=f"{error.why or error.what}{tail}",
-        next_step=error.next_step or "mend the cause, then run apply again: it goes on from here.",
-        position=position,
-    )
+    """Whether nothing is served from the index of a failed step, so that it is removed."""
+    match operation:
+        case AwaitBuild():
+            return operation.disposable
+        case VerifyIndex():
+            return not operation.after_cutover
+        case CreateIndex():
+            return True

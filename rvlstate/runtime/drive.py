@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from rvlstate.errors import CommandRefusedError, ServerUnreachableError
+from rvlstate.errors import CommandRefusedError, PlannerBugError, ServerUnreachableError
 from rvlstate.events import CommandRetried, OnEvent, StepProgressed
-from rvlstate.plan.effects import Batch, Effect, Flow, Gauge, Look, Memory, Pause, Report
+from rvlstate.plan.effects import (
+    BadRow,
+    Batch,
+    Effect,
+    Flow,
+    Gauge,
+    Look,
+    Memory,
+    Pause,
+    Probe,
+    Recall,
+    Report,
+    Restore,
+    Sweep,
+    Tally,
+    Tidy,
+)
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.connect import command as queue_command
 from rvlstate.runtime.inspect import inspect_index
 from rvlstate.runtime.server_errors import is_read_only, is_unavailable
 from rvlstate.runtime.stop import StopRequest
+
+if TYPE_CHECKING:
+    from rvlstate.runtime.desk import Desk
 
 ATTEMPTS = 8
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -25,19 +44,30 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 @dataclass(slots=True)
 class Told:
-    """What a flow reported last."""
+    """What a flow reported last, and the documents that it had to leave as they are."""
 
     note: str = ""
     figures: dict[str, float] = field(default_factory=dict)
+    bad_rows: tuple[BadRow, ...] = ()
 
 
 class Driver:
-    """Runs flows against a connection; `guard` is asked before anything is written and raises if that must not be."""
+    """Runs flows against a connection; `guard` is asked before anything is written and raises if that must not be.
+
+    `desk` answers what is asked about documents and checks; only flows about indexes alone can do without one.
+    """
 
     def __init__(
-        self, connection: Connection, *, guard: Callable[[], None], stop: StopRequest, on_event: OnEvent
+        self,
+        connection: Connection,
+        *,
+        guard: Callable[[], None],
+        stop: StopRequest,
+        on_event: OnEvent,
+        desk: Desk | None = None,
     ) -> None:
         self._connection = connection
+        self._desk = desk
         self._guard = guard
         self._stop = stop
         self._on_event = on_event
@@ -104,7 +134,27 @@ class Driver:
             case Report(note, done, total, figures):
                 told.note, told.figures = note, {**told.figures, **figures}
                 self._on_event(StepProgressed(step=step, note=note, done=done, total=total, figures=dict(figures)))
+            case Sweep() | Tidy() | Probe() | Recall() | Restore():
+                return self._asked(step, effect, told)
         return None
+
+    def _asked(self, step: str, effect: Sweep | Tidy | Probe | Recall | Restore, told: Told) -> Any:
+        """What the desk answers."""
+        if self._desk is None:
+            raise PlannerBugError("a flow about documents was started without what carries it out")
+        match effect:
+            case Sweep():
+                tally: Tally = self._desk.sweep(step, effect)
+                told.bad_rows = tally.bad_rows
+                return tally
+            case Tidy():
+                return self._desk.tidy(step, effect.rewrite)
+            case Probe():
+                return self._desk.probe(effect)
+            case Recall():
+                return self._desk.recall(effect.remembered)
+            case Restore():
+                return self._desk.restore(step, effect)
 
     def _send(self, commands: tuple[tuple[str, ...], ...]) -> list[Any]:
         self._guard()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rvlstate.events import StepProgressed
+from rvlstate.plan.effects import BadRow
 from rvlstate.runtime.identity import Identity, redact
 from rvlstate.runtime.lock_info import read_lock
 from rvlstate.runtime.run_report import (
@@ -14,6 +16,7 @@ from rvlstate.runtime.run_report import (
     RunReport,
     RunSummary,
     StepResult,
+    parse_comparisons,
     parse_event,
     parse_steps,
     parse_summary,
@@ -26,6 +29,10 @@ __all__ = ["Event", "Journal", "RunReport", "RunSummary"]
 RUNS_KEPT = 1_000
 EVENTS_KEPT = 10_000
 LONGEST_ERROR = 4_000
+BAD_ROWS_KEPT = 20
+"""Documents that could not be transformed, of each step: the first ones show what is wrong with the others."""
+
+LONGEST_REASON = 300
 
 
 class Journal:
@@ -40,9 +47,20 @@ class Journal:
         self._client = client
 
     def start(
-        self, run_id: str, *, operation: str, lock_id: str, identity: Identity, plan_id: str = "", steps: int = 0
+        self,
+        run_id: str,
+        *,
+        operation: str,
+        lock_id: str,
+        identity: Identity,
+        plan_id: str = "",
+        steps: int = 0,
+        estimates: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
-        """Open the report of a run that holds the lock `lock_id` and has so many steps before it."""
+        """Open the report of a run that holds the lock `lock_id` and has so many steps before it.
+
+        `estimates` has what the plan expects of each index; see `estimate_figures`.
+        """
         fields: dict[str, str | int] = {
             "operation": operation,
             "plan_id": plan_id,
@@ -53,6 +71,7 @@ class Journal:
             "ci_url": identity.ci_url,
             "version": identity.version,
             "steps_total": steps,
+            "estimates": json.dumps({name: dict(figures) for name, figures in sorted((estimates or {}).items())}),
         }
         keys = [self.keys.run(run_id), self.keys.history, self.keys.events]
         run_script(self._client, "run_start", keys, run_id, RUNS_KEPT, EVENTS_KEPT, self.keys.run(""), *_pairs(fields))
@@ -69,13 +88,35 @@ class Journal:
         *,
         figures: Mapping[str, float] | None = None,
         error: str = "",
+        bad_rows: Sequence[BadRow] = (),
     ) -> None:
-        """Note how a step ended, with what was counted and measured on the way."""
-        self._step(
-            run_id,
-            step_id,
-            result,
-            {"figures": json.dumps(dict(figures or {}), sort_keys=True), "error": _safe(error)},
+        """Note how a step ended, with what was counted and measured on the way, and what could not be transformed."""
+        fields: dict[str, str | int] = {
+            "figures": json.dumps(dict(figures or {}), sort_keys=True),
+            "error": _safe(error),
+        }
+        if bad_rows:
+            fields["bad_rows"] = json.dumps([_bad_row(row) for row in bad_rows[:BAD_ROWS_KEPT]])
+        self._step(run_id, step_id, result, fields)
+
+    def step_progressed(self, run_id: str, event: StepProgressed, *, stream: bool) -> None:
+        """Note how far a step is, for whoever follows it; if `stream`, tell it in the stream of events as well."""
+        progress: dict[str, Any] = {
+            "note": _safe(event.note),
+            "done": event.done,
+            "total": event.total,
+            "phase": event.phase,
+            "documents_per_second": event.documents_per_second,
+            "eta_seconds": event.eta_seconds,
+            "why": event.why,
+        }
+        told = [(name, "" if value is None else value) for name, value in progress.items()]
+        run_script(
+            self._client,
+            "run_progress",
+            [self.keys.run(run_id), self.keys.events],
+            *(run_id, event.step, json.dumps(progress), EVENTS_KEPT, int(stream)),
+            *(part for pair in told for part in pair),
         )
 
     def finish(self, run_id: str, result: FinalResult, *, error: str = "") -> None:
@@ -102,7 +143,12 @@ class Journal:
         fields = _report(text)
         if not fields:
             return None
-        return RunReport(run=parse_summary(run_id, fields, self._lock_id()), steps=parse_steps(fields))
+        steps = parse_steps(fields)
+        return RunReport(
+            run=parse_summary(run_id, fields, self._lock_id()),
+            steps=steps,
+            indexes=parse_comparisons(fields, steps),
+        )
 
     def interrupted(self) -> RunSummary | None:
         """The latest run that was interrupted and after which no run of its operation came."""
@@ -133,6 +179,15 @@ def _report(text: str | None) -> dict[str, str]:
         return parse_record(text)
     except (ValueError, TypeError):
         return {}
+
+
+def _bad_row(row: BadRow) -> dict[str, str]:
+    reason = row.reason if not row.detail else f"{row.reason}: {row.detail.strip().splitlines()[-1]}"
+    return {
+        "key": row.key[:LONGEST_REASON],
+        "field": row.field[:LONGEST_REASON],
+        "reason": _safe(reason)[:LONGEST_REASON],
+    }
 
 
 def _safe(error: str) -> str:

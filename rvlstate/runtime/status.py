@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rvlstate.errors import StateError
 from rvlstate.model.catalog import LiveIndex, ServerProfile
 from rvlstate.model.state import Record, State
 from rvlstate.plan.drift import Drift, IndexDrift
 from rvlstate.plan.situation import World
+from rvlstate.runtime.control import DEAF, Orders, read_orders
+from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lock_info import LockInfo
-from rvlstate.runtime.run_report import RunSummary
+from rvlstate.runtime.run_report import RunSummary, StepReport
+from rvlstate.runtime.scripts import KeysClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +29,23 @@ class IndexStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is going on, or was when it was cut short: the run, the step that it is at, and what it was ordered.
+
+    `run` is None for a run that has not begun yet (it plans), `step` is None between two steps.
+    """
+
+    run: RunSummary | None = None
+    step: StepReport | None = None
+    orders: Orders = field(default_factory=Orders)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """A whole project at a glance; `next_step` is the one thing to do next, "" if nothing is needed."""
+    """A whole project at a glance; `next_step` is the one thing to do next, "" if nothing is needed.
+
+    `work` is there while somebody holds the lock, and for a run that was interrupted.
+    """
 
     project: str
     server: ServerProfile
@@ -38,6 +56,19 @@ class Status:
     lock: LockInfo | None
     interrupted: RunSummary | None
     next_step: str
+    work: Work | None = None
+
+
+def read_work(client: KeysClient, project: str, lock: LockInfo | None, interrupted: RunSummary | None) -> Work | None:
+    """What the holder of the lock is doing, or where the interrupted run stopped; None if there is neither."""
+    journal = Journal(client, project)
+    if lock is not None:
+        run = next((run for run in journal.list_runs(5) if run.result == "running"), None)
+        orders = read_orders(client, project, lock.id)
+        return Work(run=run, step=_open_step(journal, run, "running"), orders=orders)
+    if interrupted is not None:
+        return Work(run=interrupted, step=_open_step(journal, interrupted, "interrupted", "running"))
+    return None
 
 
 def nothing_recorded(project: str) -> StateError:
@@ -56,8 +87,10 @@ def make_status(
     lock: LockInfo | None,
     interrupted: RunSummary | None,
     last: RunSummary | None = None,
+    *,
+    work: Work | None = None,
 ) -> Status:
-    """The status from what was read; `last` is the latest run, however it ended."""
+    """The status from what was read; `last` is the latest run, however it ended, `work` is from `read_work`."""
     drifted = {index.name: index for index in drift.indexes}
     rows = [_managed(record, world, drifted.get(record.name)) for record in world.state.records]
     rows += _left_behind(world, running=lock is not None)
@@ -70,7 +103,28 @@ def make_status(
         unmanaged=drift.unmanaged,
         lock=lock,
         interrupted=interrupted,
-        next_step=_next_step(world.state, drift, lock, rows, last),
+        next_step=_running_words(lock, work) if lock is not None else _next_step(world.state, drift, rows, last),
+        work=work,
+    )
+
+
+def _open_step(journal: Journal, run: RunSummary | None, *results: str) -> StepReport | None:
+    """The step of a run that has begun last and is not done."""
+    report = journal.read_run(run.id) if run is not None else None
+    steps = report.steps if report is not None else ()
+    return next((step for step in reversed(steps) if step.result in results), None)
+
+
+def _running_words(lock: LockInfo, work: Work | None) -> str:
+    if lock.operation in DEAF:
+        return f"{lock.operation} is at work and ends by itself: wait for it."
+    if work is not None and work.orders.abort_by:
+        return "the run was told to stop and is about to; then rvlstate apply goes on."
+    if work is not None and work.orders.paused_by:
+        return "rvlstate resume lets the run go on; rvlstate abort stops it, and rvlstate apply then goes on."
+    return (
+        f"{'an apply' if lock.operation == 'apply' else lock.operation} is running: wait for it "
+        "(rvlstate status --follow), or rvlstate pause, rvlstate throttle RATE, or stop it with rvlstate abort."
     )
 
 
@@ -120,11 +174,7 @@ def _left_behind(world: World, *, running: bool) -> list[IndexStatus]:
     return rows
 
 
-def _next_step(
-    state: State, drift: Drift, lock: LockInfo | None, rows: list[IndexStatus], last: RunSummary | None
-) -> str:
-    if lock is not None:
-        return "an apply is running: wait for it, or stop it with SIGTERM (it stops between two steps)."
+def _next_step(state: State, drift: Drift, rows: list[IndexStatus], last: RunSummary | None) -> str:
     if last is not None and last.result == "failed" and state.run is not None and state.run.id == last.id:
         reason = last.error.splitlines()[0] if last.error else "see its report"
         return f"the last apply failed: {reason}. rvlstate history {last.id} says more. Search is not affected."

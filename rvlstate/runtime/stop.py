@@ -1,9 +1,10 @@
-"""Stop requests: SIGINT and SIGTERM ask a run to stop at the next safe place; a second SIGINT stops it at once."""
+"""Stop requests: a run is asked to stop or to hold at the next safe place, by a signal or by somebody's order."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,20 +15,39 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class StopRequest:
-    """Whether somebody asked to stop; waits end at once when somebody does."""
+    """Whether somebody asked to stop or to hold; waits end at once when somebody does. May be used by several threads.
+
+    Every safe place of a run asks it: `check` between two steps or batches, `pause` wherever there is a wait.
+    """
 
     def __init__(self) -> None:
         self.reason = ""
-        self._asked = threading.Event()
+        self.held_by = ""
+        # Its lock may be taken again by its owner: a signal may come while the main thread holds it.
+        self._changed = threading.Condition()
 
     def ask(self, reason: str) -> None:
-        """Ask the run to stop at the next safe place."""
-        self.reason = reason
-        self._asked.set()
+        """Ask the run to stop at the next safe place; the first reason counts."""
+        with self._changed:
+            self.reason = self.reason or reason
+            self._changed.notify_all()
+
+    def hold(self, by: str) -> None:
+        """Ask the run to wait at the next safe place, until it is let go on or asked to stop; `by` is who wants it."""
+        with self._changed:
+            self.held_by = by
+            self._changed.notify_all()
+
+    def let_go(self) -> None:
+        """Let a run that was held go on."""
+        self.hold("")
 
     def check(self) -> None:
-        """Raise InterruptedRunError if a stop was asked for."""
-        if self._asked.is_set():
+        """Wait as long as the run is held; raise InterruptedRunError if a stop was asked for."""
+        with self._changed:
+            while self.held_by and not self.reason:
+                self._changed.wait()
+        if self.reason:
             raise InterruptedRunError(
                 f"stopped on {self.reason}",
                 why="Every step that began was left in a state from which running again goes on; the lock is released.",
@@ -35,8 +55,11 @@ class StopRequest:
             )
 
     def pause(self, seconds: float) -> None:
-        """Wait, and raise InterruptedRunError as soon as a stop is asked for."""
-        self._asked.wait(seconds)
+        """Wait; then, or as soon as somebody asks for something, do as `check` does."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not self.reason and not self.held_by and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
         self.check()
 
 
@@ -44,16 +67,18 @@ class StopRequest:
 def stoppable() -> Iterator[StopRequest]:
     """A StopRequest that SIGINT and SIGTERM ask while the block runs; handlers are restored afterwards.
 
-    Outside of the main thread signals cannot be had: the request is then never asked.
+    A second SIGINT stops at once. Outside of the main thread signals cannot be had: the request is then never asked.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
+    received: set[int] = set()
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if request.reason and number == signal.SIGINT:
+        if received and number == signal.SIGINT:
             raise KeyboardInterrupt
+        received.add(number)
         request.ask(signal.Signals(number).name)
 
     before: dict[int, Handler] = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rvlstate.views.paper import Cell, Paper
-from rvlstate.views.quantities import count, stopwatch
+from rvlstate.views.progress_words import Standing
+from rvlstate.views.quantities import count, measured, number, size, stopwatch
 from rvlstate.views.untrusted import lines_of, printable
 
 if TYPE_CHECKING:
-    from rvlstate.runtime.run_report import RunReport, RunSummary, StepReport
+    from rvlstate.runtime.run_report import Comparison, DeadLetter, RunReport, RunSummary, StepProgress, StepReport
 
 STYLES = {"done": "green", "failed": "bold red", "interrupted": "yellow", "running": "cyan", "skipped": "dim"}
 NO_RUNS = "No runs yet."
+COMPARED = {
+    "seconds": "time",
+    "documents": "documents",
+    "documents_written": "documents written",
+    "bytes_written": "written",
+    "peak_memory_bytes": "memory at its peak",
+    "search_downtime_seconds": "without search",
+}
+"""Estimated figures that are set against the actual ones, with the words for them."""
 
 
 def write_history(paper: Paper, runs: Sequence[RunSummary]) -> None:
@@ -47,6 +58,9 @@ def write_run(paper: Paper, report: RunReport) -> None:
     paper.blank()
     if report.steps:
         paper.rows([_step_row(step) for step in report.steps])
+    write_outcome(paper, report)
+    if run.error:
+        paper.blank()
     for line in lines_of(run.error):
         paper.line(Cell(text=line, style="red"))
 
@@ -58,8 +72,37 @@ def run_data(report: RunReport) -> dict[str, Any]:
 
 def figures_words(figures: Mapping[str, float]) -> str:
     """`5,000 documents, 2 indexing failures`: what was counted, in the order of the names, zeros left out."""
-    return ", ".join(
-        f"{value:,.10g} {printable(name).replace('_', ' ')}" for name, value in sorted(figures.items()) if value
+    return ", ".join(measured(printable(name), value) for name, value in sorted(figures.items()) if value)
+
+
+def write_outcome(paper: Paper, report: RunReport) -> None:
+    """What a run left as it was, and what its plan expected against what came."""
+    for step in report.steps:
+        write_bad_rows(paper, step.summary, step.bad_rows, round(step.figures.get("documents_bad", 0)))
+    write_comparisons(paper, report.indexes)
+
+
+def write_comparisons(paper: Paper, comparisons: Sequence[Comparison]) -> None:
+    """What the plan expected of each index, against what came; nothing where there is nothing to compare."""
+    rows = [row for comparison in comparisons for row in _comparison_rows(comparison)]
+    if rows:
+        paper.blank()
+        paper.line(Cell(text="Estimated by the plan, and what came", style="bold"))
+        paper.rows(rows)
+
+
+def write_bad_rows(paper: Paper, step: str, rows: Sequence[DeadLetter], total: int) -> None:
+    """The first documents of a step that could not be transformed, of `total` in all."""
+    if not rows:
+        return
+    paper.blank()
+    more = f", {number(total)} in all" if total > len(rows) else ""
+    paper.line(Cell(text=f"Left as they were by: {printable(step)}{more}", style="bold yellow"))
+    paper.rows(
+        [
+            (Cell(text=printable(row.key)), Cell(text=printable(row.field)), Cell(text=" ".join(lines_of(row.reason))))
+            for row in rows
+        ]
     )
 
 
@@ -83,9 +126,37 @@ def _took(run: RunSummary) -> str:
 
 def _step_row(step: StepReport) -> tuple[Cell, ...]:
     failed = lines_of(step.error)[:1]
+    told = failed[0] if failed else figures_words(step.figures)
+    if step.progress is not None and step.result in ("running", "interrupted"):
+        reached = standing_of(step.progress).line
+        told = f"{told}; at {reached}" if told else f"at {reached}"
     return (
         Cell(text=step.result, style=STYLES.get(step.result, "")),
         Cell(text=printable(step.summary)),
-        Cell(text=stopwatch(step.seconds), style="dim"),
-        Cell(text=failed[0] if failed else figures_words(step.figures), style="red" if failed else "dim"),
+        Cell(text=stopwatch(step.seconds) if step.result != "running" else "", style="dim"),
+        Cell(text=told, style="red" if failed else "dim"),
     )
+
+
+def standing_of(progress: StepProgress) -> Standing:
+    """How far a step is, as its report tells it."""
+    return Standing(**{field.name: getattr(progress, field.name) for field in fields(Standing)})
+
+
+def _comparison_rows(comparison: Comparison) -> list[tuple[Cell, ...]]:
+    names = [name for name in COMPARED if name in comparison.estimated]
+    return [
+        (
+            Cell(text=printable(comparison.index) if name == names[0] else "", style="bold"),
+            Cell(text=COMPARED[name]),
+            Cell(text=_quantity(name, comparison.estimated[name]), style="dim"),
+            Cell(text=_quantity(name, comparison.actual[name]) if name in comparison.actual else "not measured"),
+        )
+        for name in names
+    ]
+
+
+def _quantity(name: str, value: float) -> str:
+    if "bytes" in name:
+        return size(round(value))
+    return stopwatch(value) if "seconds" in name else number(round(value))

@@ -9,6 +9,7 @@ from rvlstate.events import (
     CommandRetried,
     Event,
     LockAwaited,
+    OrderReceived,
     RunFinished,
     RunStarted,
     StepFailed,
@@ -63,6 +64,8 @@ class Narrator:
                 ]
             case CommandRetried():
                 return self._retry(event)
+            case OrderReceived():
+                return [(Cell(text=printable(event.text), style="bold yellow"),)]
             case StepProgressed() | RunFinished():
                 return []
 

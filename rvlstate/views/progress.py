@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -11,16 +12,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from rvlstate.events import Event, RunFinished, StepFailed, StepFinished, StepProgressed, StepStarted
+from rvlstate.events import Event, OrderReceived, RunFinished, StepFailed, StepFinished, StepProgressed, StepStarted
 from rvlstate.views.events import event_line
 from rvlstate.views.narration import Narrator
 from rvlstate.views.paper import Cell
+from rvlstate.views.progress_words import Standing
 from rvlstate.views.untrusted import printable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_OBJECTS = 1.0
+"""Progress in the JSON log: often enough for a dashboard; changes of the phase, and why it is slow, come at once."""
+
 WORTH_A_SECOND_LINE = 1.0
 """Seconds from which on a step's end is told where its beginning was told already."""
 
@@ -57,14 +62,24 @@ class SilentProgress(_Plain):
 
 @dataclass(slots=True, kw_only=True)
 class JsonProgress(_Plain):
-    """One JSON object in a line for each event."""
+    """One JSON object in a line for each event, but of a step's progress only what comes a second after the last."""
 
     write: Callable[[str], None]
     now: Callable[[], str]
+    clock: Callable[[], float] = time.monotonic
+    _told: dict[str, tuple[float, str, str]] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         """Write one line."""
-        self.write(event_line(event, self.now()))
+        if not isinstance(event, StepProgressed) or self._is_due(event):
+            self.write(event_line(event, self.now()))
+
+    def _is_due(self, event: StepProgressed) -> bool:
+        before, now = self._told.get(event.step), self.clock()
+        due = before is None or before[1:] != (event.phase, event.why) or now - before[0] >= SECONDS_BETWEEN_OBJECTS
+        if due:
+            self._told[event.step] = (now, event.phase, event.why)
+        return due
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,8 +108,7 @@ class LineProgress(_Plain):
     def _progress(self, event: StepProgressed) -> None:
         if self.clock() - self.told_at >= SECONDS_BETWEEN_LINES:
             self.told_at = self.clock()
-            share = f"  {event.done / event.total:.0%}" if event.total else ""
-            self._line(f"{self.narrator.place(event.step).position}    {share}  {printable(event.note)}")
+            self._line(f"{self.narrator.place(event.step).position}      {standing(event).line}")
 
     def _line(self, text: str) -> None:
         self.write(f"{text.rstrip()}\n")
@@ -118,6 +132,7 @@ class LiveProgress:
             BarColumn(bar_width=28),
             TextColumn("{task.fields[share]}", markup=False),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[pace]}", markup=False),
             TextColumn("{task.fields[note]}", markup=False, style="dim"),
             console=console,
             transient=True,
@@ -138,6 +153,9 @@ class LiveProgress:
                 self._begin(event.step)
             case StepProgressed():
                 self._move(event)
+            case OrderReceived():
+                for task in self._tasks.values():
+                    self._progress.update(task, note=printable(event.text))
             case StepFinished() | StepFailed():
                 self._end(event.step)
             case RunFinished():
@@ -151,20 +169,31 @@ class LiveProgress:
     def _begin(self, step: str) -> None:
         place = self.narrator.place(step)
         self._tasks[step] = self._progress.add_task(
-            place.summary, total=None, position=place.position, share="", note=""
+            place.summary, total=None, position=place.position, share="", pace="", note=""
         )
 
     def _move(self, event: StepProgressed) -> None:
         task = self._tasks.get(event.step)
         if task is not None:
-            share = f"{event.done / event.total:4.0%}" if event.total else ""
-            note = printable(event.note)
-            self._progress.update(task, completed=event.done, total=event.total or None, share=share, note=note)
+            now = standing(event)
+            self._progress.update(
+                task,
+                completed=event.done,
+                total=event.total or None,
+                share=f"{now.share:>4}" if now.share else "",
+                pace=now.pace,
+                note=now.told,
+            )
 
     def _end(self, step: str) -> None:
         task = self._tasks.pop(step, None)
         if task is not None:
             self._progress.remove_task(task)
+
+
+def standing(event: StepProgressed) -> Standing:
+    """How far a step is, as the event tells it."""
+    return Standing(**{name.name: getattr(event, name.name) for name in fields(Standing)})
 
 
 def _text(line: tuple[Cell, ...]) -> Text:

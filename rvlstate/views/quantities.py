@@ -28,6 +28,15 @@ def size(octets: int) -> str:
     return f"{octets} B"
 
 
+def measured(name: str, value: float) -> str:
+    """A figure by its name, with its unit: `1.5 MiB read`, `3.2 s rewriting`, `5,000 documents`."""
+    words = name.split("_")
+    for unit, told in (("bytes", size(round(value))), ("seconds", stopwatch(value))):
+        if unit in (words[0], words[-1]):
+            return f"{told} {' '.join(word for word in words if word != unit)}".rstrip()
+    return f"{value:,.10g} {' '.join(words)}"
+
+
 def span(seconds: float) -> str:
     """`under 1 s`, `8 s`, `12 min`, `3 h`, `2 d`."""
     if seconds < 1:

@@ -11,7 +11,7 @@ from rvlstate.views.quantities import count, stopwatch
 from rvlstate.views.untrusted import printable
 
 if TYPE_CHECKING:
-    from rvlstate.runtime.apply import Report, StepOutcome
+    from rvlstate.runtime.outcome import Report, StepOutcome
 
 NOTHING = "Nothing to do. Live matches the declared set."
 SETTLED = "Planned again: nothing is left to do."

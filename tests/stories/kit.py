@@ -22,7 +22,7 @@ from rvlstate.plan.drift import Drift
 from rvlstate.plan.plan import Plan
 from rvlstate.project import Project
 from rvlstate.runtime.admit import ApplyOptions
-from rvlstate.runtime.apply import Report
+from rvlstate.runtime.outcome import Report
 
 FieldSpec = dict[str, Any]
 

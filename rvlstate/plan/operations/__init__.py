@@ -10,8 +10,15 @@ from rvlstate.plan.operations.base import Operation
 from rvlstate.plan.operations.create_index import CreateIndex
 from rvlstate.plan.operations.drop_alias import DropAlias
 from rvlstate.plan.operations.drop_index import DropIndex
+from rvlstate.plan.operations.give_up_rewrite import GiveUpRewrite
 from rvlstate.plan.operations.point_alias import PointAlias
 from rvlstate.plan.operations.record_index import ForgetIndex, RecordIndex
+from rvlstate.plan.operations.rehearse_rewrite import RehearseRewrite
+from rvlstate.plan.operations.restore_documents import FinishRollback, RestoreDocuments
+from rvlstate.plan.operations.restore_documents import RestoreDocuments
+from rvlstate.plan.operations.rewrite_documents import RewriteDocuments
+from rvlstate.plan.operations.settle_documents import SettleDocuments
+from rvlstate.plan.operations.take_baseline import TakeBaseline
 from rvlstate.plan.operations.take_name import TakeName
 from rvlstate.plan.operations.verify_index import VerifyIndex
 
@@ -26,6 +33,14 @@ AnyOperation: TypeAlias = (
     | AddFields
     | RecordIndex
     | ForgetIndex
+    | GiveUpRewrite
+    | TakeBaseline
+    | RestoreDocuments
+    | RehearseRewrite
+    | RewriteDocuments
+    | SettleDocuments
+    | RestoreDocuments
+    | FinishRollback
 )
 
 __all__ = [
@@ -35,10 +50,18 @@ __all__ = [
     "CreateIndex",
     "DropAlias",
     "DropIndex",
+    "FinishRollback",
     "ForgetIndex",
+    "GiveUpRewrite",
     "Operation",
     "PointAlias",
     "RecordIndex",
+    "RehearseRewrite",
+    "RestoreDocuments",
+    "RestoreDocuments",
+    "RewriteDocuments",
+    "SettleDocuments",
+    "TakeBaseline",
     "TakeName",
     "VerifyIndex",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rvlstate.model.catalog import Catalog
@@ -23,15 +23,18 @@ return 'dropped'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropIndex(Defaults):
-    """FT.DROPINDEX `physical` without DD; `because` is the reason: deleted, replaced, left behind or in the way.
+    """FT.DROPINDEX `physical` without DD; `because` is the reason: deleted, replaced, left behind, in the way, or to be
+    recreated.
 
-    `forgets` names the record that goes with it, None for an index that no record names.
+    `forgets` names the record that goes with it, None for an index that no record names. `recreates` is the declared
+    index that is without one until it is created again.
     """
 
     operation: Literal["drop_index"] = "drop_index"
     physical: str
-    because: Literal["deleted", "replaced", "left_behind", "in_the_way"]
+    because: Literal["deleted", "replaced", "left_behind", "in_the_way", "recreated"]
     forgets: str | None = None
+    recreates: str | None = None
     atomic: bool = True
 
     @property
@@ -42,6 +45,7 @@ class DropIndex(Defaults):
             "replaced": "it was replaced",
             "left_behind": "an interrupted run left it behind",
             "in_the_way": "it hides the alias of that name",
+            "recreated": "it is created again",
         }
         return f"drop {self.physical} ({reasons[self.because]}; documents stay)"
 
@@ -85,6 +89,9 @@ class DropIndex(Defaults):
     def record(self, state: State) -> State:
         """Nothing of ours has that name any more."""
         without = state.without_intent(self.physical)
+        begun = state.rewrite(self.recreates) if self.recreates else None
+        if begun is not None:
+            return without.with_rewrite(replace(begun, dropped=True))
         return without.without_record(self.forgets) if self.forgets else without
 
     def flow(self) -> Flow:

@@ -1,0 +1,47 @@
+"""Give up a change of documents that was begun and is no longer declared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.state import State
+from rvlstate.plan.effects import Flow, Tidy
+from rvlstate.plan.operations.base import Defaults
+from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUpRewrite(Defaults):
+    """Remove what `rewrite` kept beside the documents; the documents stay as they are.
+
+    The planner does so only where no document was written yet, or where fields were added that no index reads.
+    """
+
+    operation: Literal["give_up_rewrite"] = "give_up_rewrite"
+    name: str
+    rewrite: Rewrite
+
+    @property
+    def summary(self) -> str:
+        """What it does."""
+        return f"give up the change of the documents of {self.name} that an earlier run began"
+
+    @property
+    def undo(self) -> str:
+        """How to undo it."""
+        return "nothing to undo: declare that change again to have it done"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The names of the commands."""
+        return ("UNLINK", *DOCUMENT_COMMANDS)
+
+    def record(self, state: State) -> State:
+        """It is not under way any more."""
+        return state.without_rewrite(self.name)
+
+    def flow(self) -> Flow:
+        """Tidy up."""
+        yield Tidy(rewrite=self.rewrite)

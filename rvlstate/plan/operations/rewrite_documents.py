@@ -1,0 +1,168 @@
+"""Rewrite documents in place: passes over all of them until one finds nothing, or next to nothing, to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.field import TagField
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.plan.arguments import create_arguments
+from rvlstate.plan.effects import Flow, Pace, Report, Sweep, Tally, look, send
+from rvlstate.plan.operations.await_build import AwaitBuild
+from rvlstate.plan.operations.base import Defaults
+
+DOCUMENT_COMMANDS = ("EVALSHA", "SCAN", "SCRIPT LOAD")
+"""What a pass sends by itself; the commands within its scripts are those of `document_commands`."""
+
+LEAST_PASSES, MOST_PASSES = 2, 20
+"""A second pass confirms the first, which may have begun in the middle; writers may keep a last one from coming."""
+
+NEXT_TO_NOTHING = 0.001
+"""Share of the documents from which on the rest is left to the passes after the index serves again."""
+
+NOBODYS_FIELD = "rvlstate~members"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteDocuments(Defaults):
+    """Bring every document of `rewrite` into the layout of its `after`, guarded against every newer write.
+
+    `members` is the index that tells which documents its filter lets in, "" if there is no filter; it is made here
+    when it is the rewrite's own.
+    """
+
+    operation: Literal["rewrite_documents"] = "rewrite_documents"
+    name: str
+    rewrite: Rewrite
+    pace: Pace = Pace()
+    backup: str = ""
+    max_bad_rows: int = 0
+    members: str = ""
+
+    @property
+    def summary(self) -> str:
+        """What it does."""
+        return f"rewrite the documents of {self.name}: {work_words(self.rewrite)}"
+
+    @property
+    def undo(self) -> str:
+        """How to undo it."""
+        if self.rewrite.strategy == "backfill":
+            return "nothing to undo: no index that serves reads what is added"
+        if self.backup:
+            return f"rvlstate rollback {self.name} (original values are kept in {self.backup})"
+        return "not possible: the original values are not kept (indexes.<name>.backup keeps them)"
+
+    @property
+    def reversible(self) -> bool:
+        """What is added does no harm; what is changed comes back from a backup only, if there is one."""
+        return self.rewrite.strategy == "backfill"
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """In words: the keys are not known beforehand."""
+        return (f"EVALSHA ... for each document: {work_words(self.rewrite)}",)
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The names of the commands."""
+        return ("FT._LIST", "FT.INFO", *DOCUMENT_COMMANDS, *document_commands(self.rewrite))
+
+    def flow(self) -> Flow:
+        """Pass after pass; each one does only what is missing."""
+        if self.members == self.rewrite.members:
+            yield from ensure_members(self.rewrite)
+        total = Tally()
+        for number in range(1, MOST_PASSES + 1):
+            tally: Tally = yield Sweep(
+                rewrite=self.rewrite,
+                mode="write",
+                pace=self.pace,
+                members=self.members,
+                backup=self.backup,
+                resume=number == 1,
+                max_bad_rows=self.max_bad_rows,
+            )
+            total = added(total, tally)
+            yield Report(_note(total, number), done=tally.seen, total=tally.seen, figures=figures_of(total))
+            if number >= LEAST_PASSES and tally.unsettled <= tally.seen * NEXT_TO_NOTHING:
+                return
+
+
+def ensure_members(rewrite: Rewrite) -> Flow:
+    """Make the index that tells which documents the filter of the old one lets in, and wait until it is built."""
+    seen = yield from look(rewrite.members)
+    if seen is None:
+        yield from send_create(create_arguments(rewrite.members, members_definition(rewrite.before)))
+    yield from AwaitBuild(name=rewrite.name, physical=rewrite.members).flow()
+
+
+def members_definition(before: IndexDefinition) -> IndexDefinition:
+    """The filter with the fields that it reads and nothing else, which is cheap to build and to keep."""
+    named = tuple(field for field in before.fields if before.filter and f"@{field.name}" in before.filter)
+    path = f"$.{NOBODYS_FIELD}" if before.storage == "json" else NOBODYS_FIELD
+    nobodys = TagField(name=NOBODYS_FIELD, identifier=path)
+    return IndexDefinition(
+        storage=before.storage, prefixes=before.prefixes, filter=before.filter, fields=(*named, nobodys)
+    )
+
+
+def send_create(arguments: tuple[str, ...]) -> Flow:
+    """FT.CREATE."""
+    yield from send(*arguments)
+
+
+def added(one: Tally, other: Tally) -> Tally:
+    """What two passes found, taken together: what the last one saw, and all that both wrote."""
+    return replace(
+        other,
+        written=one.written + other.written,
+        bytes_read=one.bytes_read + other.bytes_read,
+        bytes_written=one.bytes_written + other.bytes_written,
+        saturated=one.saturated + other.saturated,
+        seconds=one.seconds + other.seconds,
+    )
+
+
+def figures_of(tally: Tally) -> dict[str, float]:
+    """A tally as figures of the run report."""
+    return {
+        "documents_seen": float(tally.seen),
+        "documents_written": float(tally.written),
+        "documents_done": float(tally.done),
+        "documents_excluded": float(tally.excluded),
+        "documents_gone": float(tally.gone),
+        "documents_bad": float(tally.bad),
+        "keys_of_other_types": float(tally.foreign),
+        "values_saturated": float(tally.saturated),
+        "bytes_read": float(tally.bytes_read),
+        "bytes_written": float(tally.bytes_written),
+        "seconds_rewriting": round(tally.seconds, 3),
+    }
+
+
+def document_commands(rewrite: Rewrite) -> tuple[str, ...]:
+    """The names of the commands that the scripts of a pass send."""
+    moves = ("RENAME",) if rewrite.moves else ()
+    marks = ("ZADD", "ZSCORE", "ZREM")
+    if "json" in (rewrite.before.storage, rewrite.after.storage):
+        return ("JSON.GET", "JSON.SET", "JSON.DEL", "HSET", "HDEL", "PEXPIRE", *marks, *moves)
+    return ("HMGET", "HSET", "HDEL", "HSTRLEN", *marks, *moves)
+
+
+def work_words(rewrite: Rewrite) -> str:
+    """What happens to each document, in a few words."""
+    words = [f"{rewrite.before.storage} -> {rewrite.after.storage}"] if rewrite.changes_storage else []
+    words += [f"keys {old}... -> {new}..." for old, new in rewrite.moves]
+    for field in rewrite.fields:
+        steps = ", ".join(getattr(step, "function", step.kind) for step in field.steps)
+        scales = [f"{step.scale:.6g}" for step in field.steps if step.kind == "cast" and step.scale is not None]
+        words.append(f"{field.field} by {steps}" + (f" (value = integer x {scales[0]})" if scales else ""))
+    return "; ".join(words)
+
+
+def _note(tally: Tally, passes: int) -> str:
+    bad = f"; {tally.bad:,} left as they are" if tally.bad else ""
+    return f"{tally.written:,} documents written in {passes} passes{bad}"

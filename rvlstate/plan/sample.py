@@ -1,0 +1,27 @@
+"""Samples: what a look at some documents told before a plan was made, for its estimates and its scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rvlstate.plan.effects import BadRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What some documents of a rewrite told; the user's own code was not run on them.
+
+    `documents` were looked at and `todo` of them are not in the desired layout. `bytes_read` and `bytes_written` are
+    means over these. `largest` maps a field of vectors to
+    the largest absolute value in it, `scales` one of integers to the value of their step. `bad` of the documents cannot be transformed, `bad_rows` are the first of them.
+    """
+
+    documents: int = 0
+    todo: int = 0
+    bytes_read: float = 0.0
+    bytes_written: float = 0.0
+    largest: tuple[tuple[str, float], ...] = ()
+    scales: tuple[tuple[str, float], ...] = ()
+    saturated: int = 0
+    bad: int = 0
+    bad_rows: tuple[BadRow, ...] = ()

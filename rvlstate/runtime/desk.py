@@ -1,0 +1,176 @@
+"""The desk: answers what a flow asks about documents and checks, with the workers that do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rvlstate.events import OnEvent
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.state import Record
+from rvlstate.model.transform import user_functions as functions_of
+from rvlstate.plan.effects import Findings, Pace, Probe, Restore, Restored, Sweep, Tally
+from rvlstate.runtime.backup.folder import prepare
+from rvlstate.runtime.backup.manifest import Manifest
+from rvlstate.runtime.backup.writer import BackupWriter
+from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.documents.restore import Restoring
+from rvlstate.runtime.documents.topology import is_clustered
+from rvlstate.runtime.documents.worker import DocumentWorker
+from rvlstate.runtime.gates.keeper import GateKeeper
+from rvlstate.runtime.lease import Lease
+from rvlstate.runtime.meter import Meter
+from rvlstate.runtime.pace import Pacer, Throttle
+from rvlstate.runtime.stop import StopRequest
+from rvlstate.runtime.user_code import user_functions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+PHASES = {"rehearse": "rehearsing", "write": "rewriting"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Whose documents these are: project and lineage of the state, the folder of the project, records of before."""
+
+    project: str
+    lineage: str
+    folder: Path
+    records: Mapping[str, Record]
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """A context manager: pacers, the user's own code and backups that were opened are closed at its end.
+
+    `throttle` knows the limit that was ordered from elsewhere.
+    """
+
+    connection: Connection
+    whose: Whose
+    lease: Lease
+    stop: StopRequest
+    on_event: OnEvent
+    throttle: Throttle | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
+    _pacers: dict[int, Pacer] = field(default_factory=dict)
+    _functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    _meters: dict[tuple[str, str], Meter] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.__exit__(kind, error, at)
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most memory that a node was seen to use while documents were gone through."""
+        return max((pacer.peak_memory_bytes for pacer in self._pacers.values()), default=0)
+
+    def sweep(self, step: str, effect: Sweep) -> Tally:
+        """One pass over the documents; a backup is made ready by the rehearsal, before anything is written."""
+        folder = None
+        if effect.backup:
+            folder = prepare(effect.backup, self._manifest(effect.rewrite))
+        writes = folder is not None and effect.mode == "write"
+        with BackupWriter(folder) if writes and folder else nullcontext() as originals:
+            return self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals).sweep(effect)
+
+    def tidy(self, step: str, rewrite: Rewrite) -> None:
+        """Remove what a rewrite kept beside the documents."""
+        self._worker(step, rewrite, Pace(), "tidying up", None).tidy(rewrite)
+        self._keeper.forget(f"{rewrite.id}:baseline")
+
+    def probe(self, effect: Probe) -> Findings:
+        """Carry out a check on one index."""
+        return self._keeper.probe(effect)
+
+    def recall(self, name: str) -> Findings | None:
+        """What a check found on an index that is gone."""
+        return self._keeper.recall(name)
+
+    def restore(self, step: str, effect: Restore) -> Restored:
+        """Put the original values of a backup back into the documents that still hold what was written."""
+        pacer, meter = self._pacer(effect.pace), self._meters.setdefault((step, "restoring"), Meter())
+
+        def tell(restored: Restored) -> None:
+            if meter.due("restoring", pacer.reason):
+                note = f"{restored.restored:,} documents restored"
+                figures = {"documents_restored": float(restored.restored)}
+                self.on_event(
+                    meter.tell(
+                        step, note, done=restored.rows, total=0, phase="restoring", why=pacer.reason, figures=figures
+                    )
+                )
+
+        return Restoring(
+            connection=self.connection,
+            project=self.whose.project,
+            rewrite=effect.rewrite,
+            folder=Path(effect.backup),
+            clustered=is_clustered(self.connection),
+            batch_size=effect.pace.batch_size,
+            pacer=pacer,
+            before_write=self.lease.check,
+            tell=tell,
+        ).put_back()
+
+    def _manifest(self, rewrite: Rewrite) -> Manifest:
+        return Manifest(
+            project=self.whose.project,
+            lineage=self.whose.lineage,
+            server=self.connection.url,
+            rewrite=rewrite,
+            record=self.whose.records.get(rewrite.name),
+        )
+
+    @property
+    def _keeper(self) -> GateKeeper:
+        return GateKeeper(self.connection, self.whose.project, stop=self.stop)
+
+    def _worker(
+        self, step: str, rewrite: Rewrite, pace: Pace, phase: str, originals: BackupWriter | None
+    ) -> DocumentWorker:
+        pacer = self._pacer(pace)
+        meter = self._meters.setdefault((step, phase), Meter())
+
+        def tell(note: str, done: int, total: int, figures: dict[str, float]) -> None:
+            if meter.due(phase, pacer.reason):
+                self.on_event(
+                    meter.tell(step, note, done=done, total=total, phase=phase, why=pacer.reason, figures=figures)
+                )
+
+        return DocumentWorker(
+            self.connection,
+            self.whose.project,
+            guard=self.lease.check,
+            pacer=pacer,
+            functions=self._functions_for(rewrite),
+            tell=tell,
+            originals=originals,
+        )
+
+    def _pacer(self, pace: Pace) -> Pacer:
+        limit = pace.max_docs_per_second
+        if limit not in self._pacers:
+            self._pacers[limit] = self._open.enter_context(
+                Pacer(
+                    stop=self.stop,
+                    nodes=self.connection.node_clients,
+                    throttle=self.throttle,
+                    max_docs_per_second=float(limit),
+                )
+            )
+        return self._pacers[limit]
+
+    def _functions_for(self, rewrite: Rewrite) -> Mapping[str, Callable[..., Any]]:
+        wanted = {name for item in rewrite.fields for name in functions_of(item.steps)} - self._functions.keys()
+        if wanted:
+            self._functions |= self._open.enter_context(user_functions(self.whose.folder, sorted(wanted)))
+        return self._functions

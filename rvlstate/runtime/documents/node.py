@@ -1,0 +1,111 @@
+"""Raw bytes to and from one node: scripts over documents, loaded where missing, redirected where slots moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import redis
+from redis.cluster import RedisCluster
+from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, TryAgainError
+
+from rvlstate.errors import CommandRefusedError, StepFailedError
+from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.documents.scripts import Script
+from rvlstate.runtime.server_errors import is_oom, is_read_only, is_unavailable
+
+Command: TypeAlias = Sequence[Any]
+
+REDIRECTED = (AskError, MovedError, TryAgainError)
+PASSING = (redis.ConnectionError, redis.TimeoutError, RedisClusterException, *REDIRECTED)
+RAW: dict[str, Any] = {"NEVER_DECODE": True}
+
+
+class OtherServerError(Exception):
+    """The node was started anew, or another one answers in its place: cursors of the old one mean nothing."""
+
+
+class Node:
+    """One primary: what is sent goes straight to it, and through the cluster's client what it sends elsewhere."""
+
+    def __init__(self, connection: Connection, client: redis.Redis) -> None:
+        self._connection = connection
+        self._client = client
+        self._directly = True
+
+    def run_id(self) -> str:
+        """What names the process of the server."""
+        (info,) = self.send([("INFO", "server")])
+        return str(info["run_id"])
+
+    def send(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies of the node itself to commands sent in one round trip; the first error among them is raised."""
+        replies = self._pipelined(commands)
+        for command, reply in zip(commands, replies, strict=True):
+            refuse(command, reply)
+        return replies
+
+    def run(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[bytes]]]) -> list[Any]:
+        """The replies of a script to calls, each with its keys (of one slot) and arguments, sent in one round trip."""
+        if not self._directly:
+            return [self._routed(script, keys, arguments) for keys, arguments in calls]
+        commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
+        replies = self._reaching(commands)
+        for at, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                replies[at] = self._loading(script, commands[at])
+            if isinstance(replies[at], REDIRECTED) and isinstance(self._connection.keys, RedisCluster):
+                replies[at] = self._routed(script, *calls[at])
+            refuse(commands[at], replies[at])
+        return replies
+
+    def _reaching(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            return self._pipelined(commands)
+        except (redis.ConnectionError, redis.TimeoutError):
+            # The slots of a node that is gone will be served by another one, which the cluster's client finds.
+            self._directly = not isinstance(self._connection.keys, RedisCluster)
+            raise
+
+    def _pipelined(self, commands: Sequence[Command]) -> list[Any]:
+        pipeline: Any = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command, **RAW)
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        return replies
+
+    def _loading(self, script: Script, command: Command) -> Any:
+        _, reply = self._pipelined([("SCRIPT LOAD", script.text), command])
+        return reply
+
+    def _routed(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        client: Any = self._connection.keys
+        try:
+            return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments, **RAW)
+        except redis.ResponseError as error:
+            return error
+
+
+def refuse(command: Command, reply: Any) -> None:
+    """Raise an error of the server as what it means for the pass: out of memory, to be tried again, or refused."""
+    if not isinstance(reply, Exception):
+        return
+    if is_oom(reply):
+        raise StepFailedError(
+            "write documents",
+            why=f"The server has reached its maxmemory: {reply}\nWhat was written is complete, the rest is untouched.",
+            next_step="raise maxmemory or free memory, then run rvlstate apply: it goes on where this run stopped.",
+        ) from reply
+    if is_passing(reply) or not isinstance(reply, redis.ResponseError):
+        raise reply
+    raise CommandRefusedError(f"{command[0]} (documents)", str(reply)) from reply
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same may well work a moment later: a connection was lost, or slots are not served now."""
+    if isinstance(error, PASSING):
+        return True
+    return isinstance(error, redis.ResponseError) and (is_unavailable(error) or is_read_only(error))
+
+
+__all__ = ["Command", "Node", "OtherServerError", "is_passing", "refuse"]

@@ -1,0 +1,203 @@
+"""One pass over all documents: shards side by side, again where slots moved, with its place written down."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import redis
+
+from rvlstate.errors import ServerUnreachableError
+from rvlstate.plan.effects import Sweep, Tally
+from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.documents.crew import crew
+from rvlstate.runtime.documents.ledger import Ledger, Place, added
+from rvlstate.runtime.documents.node import Node, is_passing
+from rvlstate.runtime.documents.pacing import Pacer
+from rvlstate.runtime.documents.reconcile import Reconciler
+from rvlstate.runtime.documents.records import Records
+from rvlstate.runtime.documents.scan import Wanted
+from rvlstate.runtime.documents.shard import Shard
+from rvlstate.runtime.documents.topology import Primary, migrating_slots, moved_slots, primaries
+from rvlstate.runtime.server_errors import is_oom
+
+SAVE_SECONDS = 1.0
+GUARD_SECONDS = 0.25
+ROUNDS = 6
+"""So many times slots that moved meanwhile are looked at again, before the next pass has to."""
+
+Tell = Callable[[str, int, int, dict[str, float]], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Gate:
+    """What every batch asks before it goes, one thread at a time; the lease is asked about four times a second."""
+
+    pacer: Pacer
+    guard: Callable[[], None]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asked: float = float("-inf")
+
+    def admit(self, documents: int) -> None:
+        """Wait until the batch may go."""
+        with self._lock:
+            self.pacer.admit(documents)
+
+    def note(self, documents: int, seconds: float) -> None:
+        """A batch took so long."""
+        with self._lock:
+            self.pacer.note(documents, seconds)
+
+    def before_write(self) -> None:
+        """Raises when the lease is not ours any more."""
+        with self._lock:
+            if time.monotonic() - self._asked >= GUARD_SECONDS:
+                self.guard()
+                self._asked = time.monotonic()
+
+
+@dataclass(slots=True, kw_only=True)
+class Pass:
+    """One pass; `run` carries it out, once."""
+
+    connection: Connection
+    effect: Sweep
+    reconciler: Reconciler
+    records: Records
+    gate: Gate
+    tell: Tell
+    _shards: list[Shard] = field(default_factory=list)
+    _ended: Tally = field(default_factory=Tally)
+    _began: float = field(default_factory=time.monotonic)
+    _saved: float = field(default_factory=time.monotonic)
+    _topology: str = ""
+
+    def run(self) -> Tally:
+        """Go over all documents. Raises what ended the pass early; its place is written down all the same."""
+        found: Sequence[Primary] = primaries(self.connection)
+        self._shards = self._first_round(found)
+        for number in range(ROUNDS):
+            found, again = self._round(found)
+            if not again:
+                break
+            self._next_round(found, again)
+            if number == ROUNDS - 1:
+                self._ended = replace(self._ended, moved_on=self._ended.moved_on + len(again))
+        else:
+            self._shards = []
+        self._save(complete=True)
+        self._tell()
+        return replace(self._total(), seconds=time.monotonic() - self._began)
+
+    def _first_round(self, found: Sequence[Primary]) -> list[Shard]:
+        nodes = [Node(self.connection, primary.client) for primary in found]
+        with crew() as hands:
+            run_ids = [hands.persist(node.run_id) for node in nodes]
+        self._topology = _fingerprint(found, run_ids)
+        places = self.records.load(self.effect.mode, self._topology) if self.effect.resume else {}
+        self.records.begin(resumed=bool(places))
+        return [
+            self._shard(primary, node, run_id, places.get(run_id, Place()), None)
+            for primary, node, run_id in zip(found, nodes, run_ids, strict=True)
+        ]
+
+    def _next_round(self, found: Sequence[Primary], slots: frozenset[int]) -> None:
+        """What is scanned again, on those who serve it now."""
+        self._ended = self._total()
+        self._topology = ""  # a pass that goes on begins again
+        self._shards = []
+        with crew() as hands:
+            for primary in found:
+                if slots & (primary.slots or frozenset()):
+                    node = Node(self.connection, primary.client)
+                    self._shards.append(self._shard(primary, node, hands.persist(node.run_id), Place(), slots))
+
+    def _shard(self, primary: Primary, node: Node, run_id: str, place: Place, slots: frozenset[int] | None) -> Shard:
+        blueprint, beside = self.reconciler.blueprint, self.reconciler.beside
+        return Shard(
+            node=node,
+            name=primary.name,
+            run_id=run_id,
+            wanted=Wanted(prefixes=blueprint.prefixes(), beside=beside, slots=slots),
+            ledger=Ledger(place),
+            batch_size=self.effect.pace.batch_size,
+            work=self._work,
+            may_be_lost=primary.slots is not None,
+        )
+
+    def _round(self, found: Sequence[Primary]) -> tuple[Sequence[Primary], frozenset[int]]:
+        """Scan once; who serves what now, and the slots that were perhaps not seen as a whole."""
+        with crew() as hands:
+            for shard in self._shards:
+                shard.start(hands)
+            try:
+                hands.await_all(self._tick)
+            finally:
+                hands.end()
+                self._save(complete=False)
+            now, again = hands.persist(lambda: _changed(self.connection, found))
+        lost = {shard.name for shard in self._shards if shard.lost}
+        same = {primary.name for primary in now if primary.slots and not primary.slots & again}
+        if lost & same:
+            raise ServerUnreachableError(
+                f"a node of the cluster does not answer: {', '.join(sorted(lost & same))}",
+                where=self.connection.url,
+                next_step="when it is back, or another one serves its slots, run rvlstate apply: it goes on.",
+            )
+        return now, again
+
+    def _work(self, node: Node, keys: Sequence[bytes]) -> Tally:
+        self.gate.admit(len(keys))
+        began = time.monotonic()
+        tally = self.reconciler.reconcile(node, keys)
+        self.gate.note(len(keys), time.monotonic() - began)
+        self.records.add(tally.bad_rows)
+        return tally
+
+    def _total(self) -> Tally:
+        total = self._ended
+        for shard in self._shards:
+            total = added(total, shard.ledger.total())
+        return total
+
+    def _tick(self) -> None:
+        self._tell()
+        if time.monotonic() - self._saved >= SAVE_SECONDS:
+            self._save(complete=False)
+
+    def _tell(self) -> None:
+        total = self._total()
+        note = "looking at documents" if self.effect.mode == "rehearse" else "rewriting documents"
+        reason = self.gate.pacer.reason
+        expected = max(self.effect.rewrite.documents, total.seen) if self.effect.rewrite.documents else 0
+        figures = {"written": total.written, "moved_on": total.moved_on, "bad_rows": total.bad}
+        self.tell(
+            f"{note}, {reason}" if reason else note,
+            total.seen,
+            expected,
+            {name: float(v) for name, v in figures.items()},
+        )
+
+    def _save(self, *, complete: bool) -> None:
+        """Write the place down; it is a hint: a server that does not answer is dealt with by those who need it."""
+        places = {shard.run_id: shard.ledger.place() for shard in self._shards}
+        try:
+            self.records.save(self.effect.mode, self._topology, places, complete=complete)
+        except redis.RedisError as error:
+            if not is_passing(error) and not is_oom(error):
+                raise
+        self._saved = time.monotonic()
+
+
+def _changed(connection: Connection, before: Sequence[Primary]) -> tuple[tuple[Primary, ...], frozenset[int]]:
+    now = primaries(connection)
+    return now, moved_slots(before, now) | migrating_slots(now)
+
+
+def _fingerprint(found: Sequence[Primary], run_ids: Sequence[str]) -> str:
+    """What a place is worth something for: the same processes with the same slots."""
+    described = sorted((run_id, sorted(primary.slots or ())) for run_id, primary in zip(run_ids, found, strict=True))
+    return hashlib.sha1(repr(described).encode(), usedforsecurity=False).hexdigest()

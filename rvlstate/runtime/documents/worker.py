@@ -1,0 +1,128 @@
+"""The worker behind Sweep and Tidy: passes over the documents of a rewrite, and the end of what they kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import redis
+
+from rvlstate.errors import GateFailedError
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.plan.effects import Sweep, Tally
+from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.documents.beside import Beside
+from rvlstate.runtime.documents.blueprint import blueprint_of
+from rvlstate.runtime.documents.members import Members
+from rvlstate.runtime.documents.node import Node
+from rvlstate.runtime.documents.originals import Originals
+from rvlstate.runtime.documents.pacing import Pacer
+from rvlstate.runtime.documents.reconcile import Quota, Reconciler
+from rvlstate.runtime.documents.records import Records
+from rvlstate.runtime.documents.sweep import Gate, Pass, Tell
+from rvlstate.runtime.documents.tidy import remove_marks
+from rvlstate.runtime.documents.topology import is_clustered
+from rvlstate.runtime.server_errors import is_unknown_command
+
+SHOWN_IN_ERROR = 5
+
+
+class DocumentWorker:
+    """Carries out Sweep and Tidy for one project over one connection.
+
+    `guard` raises when the lease is not ours any more, `pacer` when the run is to stop. `functions` are the user's own
+    callables by `module:name`, called by one thread at a time. `tell` is told note, documents done, documents in all
+    (0: unknown) and figures, about five times a second. `originals` gets what documents held before they are written.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        project: str,
+        *,
+        guard: Callable[[], None],
+        pacer: Pacer,
+        functions: Mapping[str, Callable[..., Any]],
+        tell: Tell,
+        originals: Originals | None = None,
+    ) -> None:
+        self._connection = connection
+        self._project = project
+        self._gate = Gate(pacer=pacer, guard=guard)
+        self._functions = functions
+        self._tell = tell
+        self._originals = originals
+
+    def sweep(self, effect: Sweep) -> Tally:
+        """One pass over all documents.
+
+        A rehearsal with more bad rows than allowed raises GateFailedError at its end, with the whole count; a pass that
+        writes counts them and goes on: there the index may be gone already, and whoever asked decides.
+        Raises StepFailedError when the server has no memory left, CommandRefusedError when it refuses a script, redis
+        errors when it stays away, and what `guard` and `pacer` raise. No thread is left running.
+        """
+        rehearses = effect.mode == "rehearse"
+        originals = None if rehearses else self._originals
+        blueprint = blueprint_of(effect.rewrite, field_expiry=self._has_field_expiry(), originals=originals is not None)
+        search = Node(self._connection, self._connection.search)
+        reconciler = Reconciler(
+            blueprint=blueprint,
+            beside=self._beside(effect.rewrite),
+            functions=self._functions,
+            members=Members(search, effect.members) if effect.members else None,
+            originals=originals,
+            quota=Quota(effect.user_rows) if rehearses else None,
+            before_write=self._gate.before_write,
+        )
+        tally = Pass(
+            connection=self._connection,
+            effect=effect,
+            reconciler=reconciler,
+            records=self._records(effect.rewrite),
+            gate=self._gate,
+            tell=self._tell,
+        ).run()
+        if rehearses and tally.bad > effect.max_bad_rows:
+            raise _too_many_bad_rows(effect, tally)
+        return tally
+
+    def tidy(self, rewrite: Rewrite) -> None:
+        """Remove digests, progress and the list of bad rows; may be called twice."""
+        self._gate.guard()
+        blueprint = blueprint_of(rewrite, field_expiry=False, originals=False)
+        if blueprint.noted:
+            remove_marks(self._connection, self._beside(rewrite))
+        self._records(rewrite).remove()
+
+    def _beside(self, rewrite: Rewrite) -> Beside:
+        return Beside(project=self._project, rewrite=rewrite.id, clustered=is_clustered(self._connection))
+
+    def _records(self, rewrite: Rewrite) -> Records:
+        return Records(self._connection.keys, self._project, rewrite.id)
+
+    def _has_field_expiry(self) -> bool:
+        """Whether fields of a hash may expire on this server (Redis 7.4 and later)."""
+        key = self._beside_probe()
+        client: Any = self._connection.keys
+        try:
+            client.execute_command("HPEXPIRETIME", key, "FIELDS", 1, "0")
+        except redis.ResponseError as error:
+            if not is_unknown_command(error):
+                raise
+            return False
+        return True
+
+    def _beside_probe(self) -> str:
+        return f"{{rvlstate:{self._project}}}:probe"
+
+
+def _too_many_bad_rows(effect: Sweep, tally: Tally) -> GateFailedError:
+    shown = [f"{row.key} {row.field}: {row.reason}" for row in tally.bad_rows[:SHOWN_IN_ERROR]]
+    more = [f"and {tally.bad - len(shown)} more"] if tally.bad > len(shown) else []
+    detail = next((row.detail for row in tally.bad_rows if row.detail), "")
+    return GateFailedError(
+        f"{effect.rewrite.name}: {tally.bad} of {tally.seen} documents cannot be transformed, "
+        f"and {effect.max_bad_rows} are allowed",
+        why="\n".join([*shown, *more, *detail.splitlines()]),
+        next_step="mend these documents or the transform, or raise max_bad_rows: they are then left as they are.",
+    )

@@ -1,0 +1,80 @@
+"""How an apply came out: each step, each index, and the words for what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rvlstate.errors import GateFailedError, RvlstateError, StepFailedError
+from rvlstate.model.state import State
+from rvlstate.plan.operations import PointAlias, RecordIndex
+from rvlstate.plan.plan import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """How one step ended: done, failed, or skipped because one that it needs failed."""
+
+    step: str
+    index: str
+    summary: str
+    result: str
+    seconds: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an apply did; `result` is "done", or "nothing" when the plan was empty."""
+
+    run: str
+    result: str
+    steps: tuple[StepOutcome, ...] = ()
+    seconds: float = 0.0
+    plan_empty: bool = False
+
+
+def standings(steps: Sequence[Step], outcomes: Sequence[StepOutcome]) -> list[str]:
+    """A line for each index that has steps: done, failed, or how far it got."""
+    ended = {outcome.step: outcome for outcome in outcomes}
+    return [f"{name}: {_standing(name, steps, ended)}" for name in sorted({step.index for step in steps})]
+
+
+def _standing(name: str, steps: Sequence[Step], ended: dict[str, StepOutcome]) -> str:
+    own = [step for step in steps if step.index == name]
+    done = sum(1 for step in own if step.id in ended and ended[step.id].result == "done")
+    failed = next((ended[step.id] for step in own if step.id in ended and ended[step.id].result == "failed"), None)
+    if failed is not None:
+        return f"failed at: {failed.summary} ({done} of {len(own)} steps done)"
+    if done == len(own):
+        return "done"
+    following = next(step for step in own if step.id not in ended or ended[step.id].result != "done")
+    return f"{done} of {len(own)} steps done; next: {following.operation.summary}"
+
+
+def downtime(state: State, name: str, steps: Sequence[Step], outcomes: Sequence[StepOutcome]) -> str:
+    """That nothing answers to a name, "" if something does: its index is being created again."""
+    begun = state.rewrite(name)
+    done = {outcome.step for outcome in outcomes if outcome.result == "done"}
+    served = any(
+        step.index == name and step.id in done and isinstance(step.operation, PointAlias | RecordIndex)
+        for step in steps
+    )
+    if begun is None or not begun.dropped or served:
+        return ""
+    return f"Search on {name} is down until an apply has come to its end, or rvlstate rollback {name}"
+
+
+def positioned(error: RvlstateError, step: Step, position: str, cleanup: str) -> RvlstateError:
+    """The error as it is told: which step, and what was removed again, or what does not answer."""
+    removed = f"{cleanup}; what served before still serves." if cleanup.endswith("again") else f"{cleanup}."
+    tail = f"\n{removed}" if cleanup else ""
+    if isinstance(error, GateFailedError):
+        return GateFailedError(error.what, why=f"{error.why}{tail}", next_step=error.next_step)
+    return StepFailedError(
+        step.operation.summary,
+        why=f"{error.why or error.what}{tail}",
+        next_step=error.next_step or "mend the cause, then run apply again: it goes on from here.",
+        position=position,
+    )

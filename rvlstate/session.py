@@ -1,0 +1,170 @@
+"""A session: a loaded project with its connection, what is recorded of it, and orders to a run in progress."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from rvlstate.errors import NoSchemasError
+from rvlstate.events import Event, LockAwaited, OnEvent
+from rvlstate.files.project_file import ProjectFile, load_project, load_settings, schema_folder
+from rvlstate.files.redis_url import resolve_url
+from rvlstate.model.state import State
+from rvlstate.runtime import control
+from rvlstate.runtime.connect import Connection, connect
+from rvlstate.runtime.control import Ordered
+from rvlstate.runtime.identity import identify
+from rvlstate.runtime.journal import Journal
+from rvlstate.runtime.lease import Lease
+from rvlstate.runtime.lock import acquire, chosen_lease, unlock
+from rvlstate.runtime.lock_info import LockInfo
+from rvlstate.runtime.run_report import RunReport, RunSummary
+from rvlstate.runtime.state_store import StateStore
+from rvlstate.runtime.stop import StopRequest
+from rvlstate.runtime.translate import translated
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in the standard library from 3.11 on
+
+
+def ignore(_event: Event) -> None:
+    """Listen to nothing."""
+
+
+class Session:
+    """A loaded project; connects when it is first asked about the server. A context manager that closes its sockets."""
+
+    def __init__(self, spec: ProjectFile, redis_url: str) -> None:
+        self.path = spec.path
+        self.redis_url = redis_url
+        self.desired = spec.desired
+        self.warnings = spec.warnings
+        self.schema_folder = schema_folder(spec)
+        self._connection: Connection | None = None
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path = "rvlstate.yaml",
+        *,
+        redis_url: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        schemas: Literal["required", "optional", "ignored"] = "required",
+    ) -> Self:
+        """Read and check the project file and all schema files. Raises SpecError; does not connect.
+
+        `schemas`: "optional" accepts a set that is still empty (import fills it); "ignored" reads the project file
+        alone, for commands that must work while a schema is broken (status, unlock).
+        """
+        variables = os.environ if environ is None else environ
+        if schemas == "ignored":
+            spec = load_settings(Path(path), variables)
+        else:
+            try:
+                spec = load_project(Path(path), variables)
+            except NoSchemasError:
+                if schemas == "required":
+                    raise
+                spec = load_settings(Path(path), variables)
+        return cls(spec, resolve_url(redis_url, Path()) if redis_url else spec.redis_url)
+
+    @property
+    def name(self) -> str:
+        """The name of the project, which also names its state in Redis."""
+        return self.desired.project
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every socket."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def state(self) -> State:
+        """The recorded state. Raises StateError if it cannot be trusted."""
+        with self._translated():
+            return self._store.load()
+
+    def pull_state(self) -> str:
+        """What is stored as the state, as JSON text, damaged or not."""
+        with self._translated():
+            return self._store.pull()
+
+    def unlock(self, lock_id: str) -> LockInfo:
+        """Take the lock away from a holder that is known to be dead; a living one stops at its next step."""
+        with self._translated():
+            return unlock(self.connection.keys, self.name, lock_id)
+
+    def pause(self) -> Ordered:
+        """Have the run in progress wait at its next safe place. Raises StateError if there is none."""
+        with self._translated():
+            return control.pause(self.connection.keys, self.name, identify())
+
+    def resume(self) -> Ordered:
+        """Have a paused run go on. Raises StateError if no run is in progress."""
+        with self._translated():
+            return control.resume(self.connection.keys, self.name, identify())
+
+    def throttle(self, rate: float) -> Ordered:
+        """Limit the run in progress to `rate` documents a second (0: no limit). Raises StateError if there is none."""
+        with self._translated():
+            return control.throttle(self.connection.keys, self.name, identify(), rate)
+
+    def abort(self) -> Ordered:
+        """Have the run in progress stop as SIGTERM does. Raises StateError if there is none."""
+        with self._translated():
+            return control.abort(self.connection.keys, self.name, identify())
+
+    def history(self, limit: int = 20) -> tuple[RunSummary, ...]:
+        """The latest runs, newest first."""
+        with self._translated():
+            return self._journal.list_runs(limit)
+
+    def run(self, run_id: str) -> RunReport | None:
+        """The report of one run; None if it is not kept."""
+        with self._translated():
+            return self._journal.read_run(run_id)
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.connection)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, made when first needed. Raises ServerUnreachableError, EmbeddedServerError."""
+        if self._connection is None:
+            self._connection = connect(self.redis_url)
+        return self._connection
+
+    @property
+    def store(self) -> StateStore:
+        """Where the state is kept."""
+        return self._store
+
+    @property
+    def _store(self) -> StateStore:
+        return StateStore(self.connection.keys, self.name)
+
+    @property
+    def _journal(self) -> Journal:
+        return Journal(self.connection.keys, self.name)
+
+    def _lease(self, operation: str, timeout: float, stop: StopRequest, on_event: OnEvent) -> Lease:
+        return acquire(
+            self.connection.keys,
+            self.name,
+            operation=operation,
+            identity=identify(),
+            timeout=timeout,
+            lease_seconds=chosen_lease(os.environ),
+            on_wait=lambda info: on_event(LockAwaited(holder=info.describe())),
+            sleep=stop.pause,
+        )
