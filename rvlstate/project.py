@@ -25,7 +25,7 @@ from rvlstate.runtime.listen import Listener
 from rvlstate.runtime.live_journal import LiveJournal
 from rvlstate.runtime.lock_info import read_lock
 from rvlstate.runtime.outcome import Report
-from rvlstate.runtime.status import Status, make_status, nothing_recorded
+from rvlstate.runtime.status import Status, make_status, nothing_recorded, read_work
 from rvlstate.runtime.stop import StopRequest, stoppable
 from rvlstate.runtime.world import inspect_world
 from rvlstate.session import Session, ignore
@@ -145,7 +145,8 @@ class Project(Session):
             journal = self._journal
             interrupted = journal.interrupted() if lock is None else None
             last = next(iter(journal.list_runs(1)), None)
-        return make_status(world, find_drift(world, self.name), lock, interrupted, last)
+            work = read_work(self.connection.keys, self.name, lock, interrupted)
+        return make_status(world, find_drift(world, self.name), lock, interrupted, last, work=work)
 
     def import_indexes(self, names: tuple[str, ...], *, everything: bool = False) -> tuple[Imported, ...]:
         """Write schema files for live indexes and take them into the state, so that the next plan is empty."""

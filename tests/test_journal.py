@@ -337,10 +337,12 @@ def test_estimates_are_set_against_what_came(client: KeysClient) -> None:
     estimates = {"a": estimate_figures(impact), "b": estimate_figures(Impact(documents=None))}
     journal.start("run-1", operation="apply", lock_id="l", identity=ADA, steps=2, estimates=estimates)
     for step, figures in (
+        ("a/0", {"documents_seen": 1000.0, "documents_written": 900.0, "bytes_written": 2e6}),
         ("a/1", {"documents_seen": 1000.0, "documents_written": 890.0, "bytes_written": 1.9e6}),
         ("a/2", {"documents_written": 7.0, "bytes_written": 1e5, "peak_memory_bytes": 6e7}),
     ):
-        journal.step_started("run-1", step, summary="rewrite", index="a")
+        operation = "rehearse_rewrite" if step == "a/0" else "rewrite_documents"
+        journal.step_started("run-1", step, summary="rewrite", index="a", operation=operation)
         journal.step_finished("run-1", step, figures=figures)
     report = journal.read_run("run-1")
     assert report is not None

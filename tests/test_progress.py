@@ -177,6 +177,10 @@ def test_progress_in_words() -> None:
         "45%  rewriting: 22,500 documents rewritten  (memory at 87% of maxmemory)  1,200 documents/s  23 s left"
     )
     assert standing(events.StepProgressed(step="a", note="waiting")).line == "waiting"
+    twice = events.StepProgressed(
+        step="a", note="rewriting, paused by ann@host", phase="rewriting", why="paused by ann"
+    )
+    assert standing(twice).line == "rewriting, paused by ann@host"
     assert standing(events.StepProgressed(step="a", note="\x1b[2J", why="\x07", done=3, total=2)).line == (
         "100%  \\x1b[2J  (\\x07)"
     )
@@ -263,6 +267,23 @@ def test_a_pause_does_not_count_as_slowness() -> None:
     event = meter.tell("a/1", "", done=10 * 500, total=10_000)
     assert event.documents_per_second == 500
     assert meter.tell("a/1", "", done=0, total=10_000).eta_seconds is None
+
+
+def test_telling_during_a_pause_does_not_slow_the_rate() -> None:
+    """Who is told again and again that the run is paused sees the rate of before, and the first second after counts."""
+    clock = Ticking()
+    meter = Meter(clock)
+    for second in range(10):
+        clock.now += 1
+        meter.tell("a/1", "", done=second * 500, total=10_000)
+    for _ in range(100):
+        clock.now += 0.2
+        event = meter.tell("a/1", "", done=9 * 500, total=10_000, why="paused by ann@host")
+    assert (event.documents_per_second, event.eta_seconds) == (500, 11)
+    for second in range(10, 15):
+        clock.now += 1
+        event = meter.tell("a/1", "", done=second * 500, total=10_000)
+    assert event.documents_per_second == 500
 
 
 def test_builds_are_metered_by_their_share() -> None:

@@ -178,3 +178,17 @@ def test_each_document_is_counted_once(
         forget_notes(bench.connection, "shop", bench.rewrite)
         assert [key for key in bench.client.scan_iter() if b":back:" in key] == []
         bench.connection.close()
+
+
+def test_what_was_put_back_is_not_taken_for_what_a_newer_row_wrote(shared: tuple[EmbeddedServer, Any]) -> None:
+    """The value that comes back is one that rvlstate wrote at another time: a further run leaves it."""
+    history = History(marker=True, documents={b"doc:1": b"2"})
+    first = Original(key=b"doc:1", before={b"v": b"1"}, written=values_digest([b"2"]))
+    later = Original(key=b"doc:1", before={b"v": b"5"}, written=values_digest([b"1"]))
+    history.passes = [[first], [later]]
+    with TemporaryDirectory() as parent:
+        bench = set_up(shared, parent, history, MARKER)
+        for _ in range(3):
+            bench.restore()
+            assert values(bench.client) == {b"doc:1": b"1"}
+        bench.connection.close()

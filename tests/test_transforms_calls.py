@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from transform_kit import blobs, numbers, reasons, run, value, vector
 
 from rvlstate.model.rewrite import Source
-from rvlstate.model.transform import Call, Cast, Normalize, Split, Truncate
+from rvlstate.model.transform import Call, Cast, Normalize, Split, TransformStep, Truncate
 
 F, G = Call(function="m:f"), Call(function="m:g")
 TEXT, PAIR = value("t"), vector("v", "float32", 2)
@@ -23,6 +24,16 @@ def call(
 ) -> Any:
     """The outcome of one callable over columns."""
     return run(reads, steps, writes, *columns, storage=storage, f=function)
+
+
+def noting(seen: list[Any], what: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A callable that returns its column, and notes what it was given."""
+
+    def f(column: Any) -> Any:
+        seen.append(what(column))
+        return column
+
+    return f
 
 
 # What it is given
@@ -74,7 +85,7 @@ def test_documents_that_lack_what_is_read_are_not_passed() -> None:
     outcome = call(f, value("u"), [b"a", b"b", None], [*blobs([[1, 2]]), None, *blobs([[3, 4]])], reads=[TEXT, PAIR])
     assert (sizes, outcome.values[0]) == ([2], [b"a", None, b"-"])
     sizes.clear()
-    alone = call(lambda texts: [sizes.append(len(texts)) or text for text in texts], value("u"), [None, b"a"])
+    alone = call(noting(sizes, len), value("u"), [None, b"a"])
     assert (sizes, alone.values[0]) == ([1], [None, b"a"])
 
 
@@ -88,7 +99,7 @@ def test_json_values_come_as_text() -> None:
     """Numbers in their shortest form, lists and objects as JSON."""
     seen: list[Any] = []
     rows = ["a", 3.0, True, ["x", 1], {"a": "ü"}, None]
-    call(lambda texts: seen.append(texts) or texts, value("$.u"), rows, reads=[value("$.t")], storage="json")
+    call(noting(seen, list), value("$.u"), rows, reads=[value("$.t")], storage="json")
     assert seen == [["a", "3", "true", '["x", 1]', '{"a": "ü"}']]
 
 
@@ -168,7 +179,7 @@ def test_integers_are_written_as_they_are_and_floats_need_a_cast() -> None:
 
 def test_callables_stand_in_chains() -> None:
     """Behind a step, in front of one, and behind each other."""
-    chain = [Split(separator=" "), F, G, Truncate(), Normalize()]
+    chain: list[TransformStep] = [Split(separator=" "), F, G, Truncate(), Normalize()]
     outcome = run(
         [TEXT],
         chain,
@@ -298,7 +309,7 @@ def test_rows_that_are_bad_already_are_not_passed() -> None:
     """The user's code sees sound vectors and texts only."""
     seen: list[Any] = []
     rows = [*blobs([[1, 2], [np.nan, 1]]), b"12345"]
-    outcome = call(lambda vectors: seen.append(vectors.tolist()) or vectors, PAIR, rows, reads=[PAIR])
+    outcome = call(noting(seen, lambda vectors: vectors.tolist()), PAIR, rows, reads=[PAIR])
     assert seen == [[[1, 2]]]
     assert set(reasons(outcome)) == {1, 2}
 

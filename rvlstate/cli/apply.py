@@ -101,12 +101,16 @@ def command(
             _ask(project, plan)
         with progress_view(settings, plan) as progress:
             report = project.apply(plan, options=options, on_event=progress)
+        told = project.run(report.run) if report.run and form == "text" else None
+    from rvlstate.views.history import write_outcome
     from rvlstate.views.report import report_data, write_report
 
     if form == "json":
         show_json(report_data(report))
     else:
         show(settings, lambda paper: write_report(paper, report))
+        if told is not None:
+            show(settings, lambda paper: write_outcome(paper, told))
     return 0
 
 

@@ -81,7 +81,7 @@ def declared_index(schema: SchemaFile, settings: SettingsTree) -> DesiredIndex:
         batch_size=block.batch_size,
         max_docs_per_second=block.max_docs_per_second or 0,
         max_bad_rows=block.max_bad_rows,
-        backup=str((settings.folder / block.backup).resolve()) if block.backup else "",
+        backup=block.backup or "",
         checks=_checks(block, definition, tree, schema.name),
     )
 

@@ -25,17 +25,23 @@ GRAPH_ALTER_SECONDS = 860e-6
 WORTH_A_BUILD_SECONDS = 10.0
 """What a new index must save against FT.ALTER before the name is moved for it."""
 
+LIMITED_PASSES = 2
+"""Passes until the index serves: one that writes and one that confirms; both keep to the declared limit."""
+
 REHEARSAL_SHARE = 0.4
 """What reading and transforming takes of the whole (measured)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentCosts:
-    """What is known about the documents: how many, a sample, the rate of an earlier rewrite (0: none)."""
+    """What is known about the documents: how many, a sample, the rate of an earlier rewrite (0: none), the declared
+    limit (0: none).
+    """
 
     documents: int
     sample: Sample | None
     rate: float = 0.0
+    max_docs_per_second: int = 0
 
 
 def with_rewrite(impact: Impact, rewrite: Rewrite, known: DocumentCosts, *, live_index: bool) -> Impact:
@@ -44,11 +50,15 @@ def with_rewrite(impact: Impact, rewrite: Rewrite, known: DocumentCosts, *, live
     share = sample.todo / sample.documents if sample and sample.documents else 1.0
     todo = round(known.documents * share)
     seconds = todo * _seconds(rewrite, known, live_index=live_index)
+    if known.max_docs_per_second:
+        seconds = max(seconds, LIMITED_PASSES * known.documents / known.max_docs_per_second)
     written = round(todo * sample.bytes_written) if sample else impact.bytes_written
     downtime = 0.0
     if rewrite.strategy == "recreate":
         downtime = round(seconds + impact.estimated_seconds, 3)
     rehearsal = known.documents * UNINDEXED_WRITE_SECONDS * REHEARSAL_SHARE
+    if known.max_docs_per_second:
+        rehearsal = max(rehearsal, known.documents / known.max_docs_per_second)
     return replace(
         impact,
         documents_written=todo,

@@ -53,6 +53,8 @@ def sample_notes(rewriting: Rewriting, world: World) -> tuple[str, ...]:
             f"{sample.bad:,} of {sample.documents:,} sampled documents cannot be transformed; the first: {first.key}: "
             f"{first.field}: {first.reason}"
         )
+    if sample.documents and not sample.todo and not rewriting.begun:
+        notes.append(f"none of {sample.documents:,} sampled documents needs to be written: is what is read there?")
     if sample.saturated:
         notes.append(f"{sample.saturated:,} vector values of {sample.documents:,} sampled documents would be clipped")
     notes += [

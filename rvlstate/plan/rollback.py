@@ -85,11 +85,13 @@ def rollback_refusals(rollback: Rollback, world: World) -> tuple[str, ...]:
     rewrite, pending = rollback.rewrite, world.state.rewrite(rollback.name)
     if not rewrite.touches_documents:
         return (f"{rewrite.name}: no document was changed: declare the index as it was, and apply",)
+    record, same = world.state.record(rewrite.name), _same(rewrite.before, rewrite.after)
+    if pending is None and record is not None and not same and _same(record.definition, rewrite.before):
+        return (f"{rewrite.name}: there is nothing to take back: its index is as it was before the change",)
     if pending is not None and pending.strategy == "recreate" and not pending.dropped:
         return (
             f"{rewrite.name}: the change was begun, and no document is written yet: declare it as it was, and apply",
         )
-    record = world.state.record(rewrite.name)
     if record is not None and not any(_holds(record.definition, of, rewrite) for of in (rewrite.before, rewrite.after)):
         return (
             f"{rewrite.name}: its documents were changed again since this backup: take the later change back first",

@@ -158,6 +158,7 @@ def _impact(task: Task, judged: Judged) -> Impact:
         documents=impact.documents or rewrite.documents,
         sample=task.world.samples.get(task.name),
         rate=task.world.state.rewrite_rate(task.name),
+        max_docs_per_second=task.situation.wanted.max_docs_per_second,
     )
     if not rewrite.touches_documents:
         return replace(impact, search_downtime_seconds=impact.estimated_seconds)

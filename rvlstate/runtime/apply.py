@@ -25,6 +25,8 @@ from rvlstate.plan.operations import (
     AwaitBuild,
     CreateIndex,
     DropIndex,
+    PointAlias,
+    RecordIndex,
     RewriteDocuments,
     VerifyIndex,
 )
@@ -64,6 +66,7 @@ class Execution:
     failures: list[RvlstateError] = field(default_factory=list)
     rates: dict[str, float] = field(default_factory=dict)
     rewrite_rates: dict[str, float] = field(default_factory=dict)
+    down_since: dict[str, float] = field(default_factory=dict)
 
     def carry_out(self, identity: Identity, allowed: tuple[str, ...]) -> Report:
         """Walk all steps. An index that fails stops what needs it; the rest is finished, then the failure is raised."""
@@ -146,7 +149,9 @@ class Execution:
                 total=total,
             )
         )
-        self.journal.step_started(self.run, step.id, summary=operation.summary, index=step.index)
+        self.journal.step_started(
+            self.run, step.id, summary=operation.summary, index=step.index, operation=operation.operation
+        )
         began = time.monotonic()
         try:
             told = self._perform(step.id, operation)
@@ -157,10 +162,20 @@ class Execution:
             self._close_step(step.id, error)
             raise
         seconds = time.monotonic() - began
+        self._measure_downtime(step, told, began)
         self._learn_rate(step, told, seconds)
         self.journal.step_finished(self.run, step.id, "done", figures=told.figures, bad_rows=told.bad_rows)
         self._note(step, "done", seconds=seconds, figures=told.figures)
         self.on_event(StepFinished(step=step.id, seconds=round(seconds, 3), note=told.note, figures=told.figures))
+
+    def _measure_downtime(self, step: Step, told: Told, began: float) -> None:
+        """From the drop of an index that is created again until its name answers from the new one."""
+        operation = step.operation
+        if isinstance(operation, DropIndex) and operation.recreates:
+            self.down_since[step.index] = began
+        elif isinstance(operation, PointAlias | RecordIndex) and step.index in self.down_since:
+            down = time.monotonic() - self.down_since.pop(step.index)
+            told.figures = {**told.figures, "search_downtime_seconds": round(down, 3)}
 
     def _perform(self, step: str, operation: AnyOperation) -> Told:
         self._write(operation.intend(self.state))

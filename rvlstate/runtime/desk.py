@@ -77,7 +77,7 @@ class Desk:
         """One pass over the documents; a backup is made ready by the rehearsal, before anything is written."""
         folder = None
         if effect.backup:
-            folder = prepare(effect.backup, self._manifest(effect.rewrite))
+            folder = prepare(self.whose.folder / effect.backup, self._manifest(effect.rewrite))
         writes = folder is not None and effect.mode == "write"
         with BackupWriter(folder) if writes and folder else nullcontext() as originals:
             return self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals).sweep(effect)

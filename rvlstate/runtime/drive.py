@@ -31,6 +31,7 @@ from rvlstate.plan.effects import (
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.connect import command as queue_command
 from rvlstate.runtime.inspect import inspect_index
+from rvlstate.runtime.meter import Meter
 from rvlstate.runtime.server_errors import is_read_only, is_unavailable
 from rvlstate.runtime.stop import StopRequest
 
@@ -49,6 +50,7 @@ class Told:
     note: str = ""
     figures: dict[str, float] = field(default_factory=dict)
     bad_rows: tuple[BadRow, ...] = ()
+    meter: Meter = field(default_factory=Meter)
 
 
 class Driver:
@@ -133,7 +135,10 @@ class Driver:
                 self._guard()
             case Report(note, done, total, figures):
                 told.note, told.figures = note, {**told.figures, **figures}
-                self._on_event(StepProgressed(step=step, note=note, done=done, total=total, figures=dict(figures)))
+                documents = figures.get("documents")
+                self._on_event(
+                    told.meter.tell(step, note, done=done, total=total, documents=documents, figures=figures)
+                )
             case Sweep() | Tidy() | Probe() | Recall() | Restore():
                 return self._asked(step, effect, told)
         return None
@@ -146,6 +151,7 @@ class Driver:
             case Sweep():
                 tally: Tally = self._desk.sweep(step, effect)
                 told.bad_rows = tally.bad_rows
+                told.figures = {**told.figures, "peak_memory_bytes": float(self._desk.peak_memory_bytes)}
                 return tally
             case Tidy():
                 return self._desk.tidy(step, effect.rewrite)

@@ -76,9 +76,10 @@ class Journal:
         keys = [self.keys.run(run_id), self.keys.history, self.keys.events]
         run_script(self._client, "run_start", keys, run_id, RUNS_KEPT, EVENTS_KEPT, self.keys.run(""), *_pairs(fields))
 
-    def step_started(self, run_id: str, step_id: str, *, summary: str, index: str = "") -> None:
+    def step_started(self, run_id: str, step_id: str, *, summary: str, index: str = "", operation: str = "") -> None:
         """Note that a step begins, or begins again."""
-        self._step(run_id, step_id, "running", {"summary": summary, "index": index, "error": ""})
+        fields: dict[str, str | int] = {"summary": summary, "index": index, "operation": operation, "error": ""}
+        self._step(run_id, step_id, "running", fields)
 
     def step_finished(
         self,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from rvlstate.events import StepProgressed
+from rvlstate.runtime.stop import PAUSED
 
 SMOOTHING_SECONDS = 8.0
 """The rate forgets what was earlier than some of these: slow enough not to flicker, fast enough to show a throttle."""
@@ -31,7 +32,7 @@ class Meter:
         self._done = self._documents = 0.0
         self._speed = self._rate = 0.0
         self._weight = 0.0
-        self._paused = False
+        self._silent = self._was_paused = False
 
     def due(self, phase: str, why: str = "", *, last: bool = False) -> bool:
         """Whether it is worth telling how far the step is: now and then, and at once when phase or cause change."""
@@ -54,7 +55,7 @@ class Meter:
         figures: Mapping[str, float] | None = None,
     ) -> StepProgressed:
         """The event for counts of this moment; `documents` are told apart where `done` counts something else."""
-        self._measure(done, done if documents is None else documents)
+        self._measure(done, done if documents is None else documents, paused=why.startswith(PAUSED))
         return StepProgressed(
             step=step,
             note=note,
@@ -67,25 +68,25 @@ class Meter:
             figures=dict(figures or {}),
         )
 
-    def _measure(self, done: float, documents: float) -> None:
+    def _measure(self, done: float, documents: float, *, paused: bool) -> None:
         now = self._clock()
         if self._at is None or done < self._done or documents < self._documents:
             self._at, self._done, self._documents = now, done, documents
             self._speed = self._rate = self._weight = 0.0
             return
         span = now - self._at
-        if span < LEAST_SECONDS:
+        if span < LEAST_SECONDS and not paused:
             return
-        paused = span > LONGEST_GAP and self._weight > 0 and not self._paused
-        self._paused = paused  # one long silence is a pause; several are the rate
-        if not paused:
+        silent = span > LONGEST_GAP and self._weight > 0 and not self._silent
+        self._silent = silent  # one long silence is a pause; several are the rate
+        if not (silent or paused or self._was_paused):
             fresh = 1 - math.exp(-span / SMOOTHING_SECONDS)
             # The first samples count in full: an average that begins at zero would take its time to be true.
             self._weight += fresh * (1 - self._weight)
             share = fresh / self._weight
             self._speed += ((done - self._done) / span - self._speed) * share
             self._rate += ((documents - self._documents) / span - self._rate) * share
-        self._at, self._done, self._documents = now, done, documents
+        self._at, self._done, self._documents, self._was_paused = now, done, documents, paused
 
     def _left(self, done: int, total: int) -> float | None:
         if not total or self._speed <= 0:

@@ -16,7 +16,7 @@ from rvlstate.errors import StepFailedError
 from rvlstate.runtime.control import rate_words
 from rvlstate.runtime.gauges import GaugeWatch
 from rvlstate.runtime.pressure import Pressure
-from rvlstate.runtime.stop import StopRequest
+from rvlstate.runtime.stop import PAUSED, StopRequest
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in the standard library from 3.11 on
@@ -100,7 +100,7 @@ class Pacer:
     def reason(self) -> str:
         """Why the run is slow or stands still, "" if nothing holds it back."""
         if self._stop.held_by:
-            return f"paused by {self._stop.held_by}"
+            return f"{PAUSED} {self._stop.held_by}"
         if trouble := self.pressure.trouble:
             return trouble
         at, why = self._held

@@ -23,6 +23,9 @@ SUMS = {
     "bytes_written": "bytes_written",
     "search_downtime_seconds": "search_downtime_seconds",
 }
+REHEARSES = "rehearse"
+"""What the operations begin with that count what they would write."""
+
 LEVELS = {"documents": "documents", "documents_seen": "documents", "peak_memory_bytes": "peak_memory_bytes"}
 """Figures of steps, and the estimate that each is to be set against: added up over steps, or the highest of them."""
 
@@ -102,6 +105,7 @@ class StepReport:
     result: StepResult
     error: str
     figures: Mapping[str, float] = field(default_factory=dict)
+    operation: str = ""
     progress: StepProgress | None = None
     bad_rows: tuple[DeadLetter, ...] = ()
 
@@ -216,7 +220,7 @@ def _parse_step(step_id: str, attributes: Mapping[str, str]) -> StepReport:
             for row in _loaded(attributes.get("bad_rows"), list)
             if isinstance(row, dict)
         ),
-        **{name: attributes.get(name, "") for name in ("summary", "index", "error")},
+        **{name: attributes.get(name, "") for name in ("summary", "index", "operation", "error")},
     )
 
 
@@ -233,7 +237,7 @@ def _actual(steps: list[StepReport]) -> dict[str, float]:
         if step.result != "running":
             _add(found, "seconds", step.seconds)
         for name, value in step.figures.items():
-            if name in SUMS:
+            if name in SUMS and not step.operation.startswith(REHEARSES):
                 _add(found, SUMS[name], value)
             elif name in LEVELS:
                 found[LEVELS[name]] = max(found.get(LEVELS[name], 0.0), value)

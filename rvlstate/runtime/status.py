@@ -15,10 +15,12 @@ from rvlstate.runtime.lock_info import LockInfo
 from rvlstate.runtime.run_report import RunSummary, StepReport
 from rvlstate.runtime.scripts import KeysClient
 
+NO_SEARCH = "no search until its documents are rewritten and it is created again (strategy: recreate)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexStatus:
-    """One managed index: `state` is serving, building, missing, drifted or left behind."""
+    """One managed index: `state` is serving, building, rebuilding, missing, drifted or left behind."""
 
     name: str
     physical: str
@@ -131,6 +133,9 @@ def _running_words(lock: LockInfo, work: Work | None) -> str:
 def _managed(record: Record, world: World, drift: IndexDrift | None) -> IndexStatus:
     serving = world.catalog.index(world.catalog.resolve(record.name) or "")
     if serving is None:
+        rewrite = world.state.rewrite(record.name)
+        if rewrite is not None and rewrite.dropped:
+            return IndexStatus(name=record.name, physical=rewrite.target, state="rebuilding", note=NO_SEARCH)
         return IndexStatus(name=record.name, physical=record.physical, state="missing", note="nothing answers to it")
     state, note = _condition(serving, drift)
     return IndexStatus(
@@ -177,9 +182,9 @@ def _left_behind(world: World, *, running: bool) -> list[IndexStatus]:
 def _next_step(state: State, drift: Drift, rows: list[IndexStatus], last: RunSummary | None) -> str:
     if last is not None and last.result == "failed" and state.run is not None and state.run.id == last.id:
         reason = last.error.splitlines()[0] if last.error else "see its report"
-        return f"the last apply failed: {reason}. rvlstate history {last.id} says more. Search is not affected."
+        return f"the last apply failed: {reason}. rvlstate history {last.id} says more. {_search_words(rows)}"
     if state.run is not None and not state.run.finished:
-        return "an apply was interrupted: run rvlstate apply, it goes on where that stopped. Search is not affected."
+        return f"an apply was interrupted: run rvlstate apply, it goes on where that stopped. {_search_words(rows)}"
     if drift.found:
         return "somebody changed indexes by hand: rvlstate drift shows what, rvlstate plan shows how to undo it."
     if not state.records:
@@ -187,3 +192,10 @@ def _next_step(state: State, drift: Drift, rows: list[IndexStatus], last: RunSum
     if any(row.indexing_failures for row in rows):
         return "some documents were refused by an index: FT.INFO <index> names the last one and why."
     return ""
+
+
+def _search_words(rows: list[IndexStatus]) -> str:
+    down = sorted(row.name for row in rows if row.state in ("missing", "rebuilding"))
+    if not down:
+        return "Search is not affected."
+    return f"Until then there is no search on {', '.join(down)}."

@@ -14,6 +14,10 @@ from rvlstate.errors import InterruptedRunError
 Handler = Callable[[int, FrameType | None], object] | int | None
 
 
+PAUSED = "paused by"
+"""What the reason of a run that is held begins with."""
+
+
 class StopRequest:
     """Whether somebody asked to stop or to hold; waits end at once when somebody does. May be used by several threads.
 

@@ -40,7 +40,7 @@ class _ColumnError(UnfitError):
 
 
 class _CallError(Exception):
-    """A call failed: the reason, the traceback if the user's code raised, and whether no row can be told from another."""
+    """A call failed: why, the traceback if the user's code raised, and whether all rows are to blame."""
 
     def __init__(self, reason: str, detail: str = "", *, whole: bool = False) -> None:
         super().__init__(reason)

@@ -154,30 +154,33 @@ def take(document: Any, path: str) -> None:
 
 
 def _take(value: Any, steps: tuple[PathStep, ...]) -> bool:
-    """Remove what the steps match within `value`; whether nothing is left of it."""
+    """Remove what the steps match within `value`; whether something was, and nothing is left of it."""
     if not steps:
         return True
     if isinstance(steps[0], Deep):
-        for inner in _parts(value):
-            _take(inner, steps)
-        return _take(value, steps[1:])
-    if isinstance(value, dict):
-        gone = [key for key in _keys(value, steps[0]) if _take(value[key], steps[1:])]
-        for key in gone:
-            del value[key]
-    elif isinstance(value, list):
-        gone_items = {at for at in _positions(value, steps[0]) if _take(value[at], steps[1:])}
-        value[:] = [item for at, item in enumerate(value) if at not in gone_items]
-    return isinstance(value, dict | list) and not value
+        below = _remove(value, steps[0], steps)
+        return _take(value, steps[1:]) or (below and not value)
+    return _remove(value, steps[0], steps[1:]) and not value
 
 
-def _keys(value: dict[str, Any], step: PathStep) -> list[str]:
-    if isinstance(step, Name):
-        return [step.name] if step.name in value else []
-    return list(value)[step.part] if isinstance(step, Every) else []
+def _remove(value: Any, step: PathStep, later: tuple[PathStep, ...]) -> bool:
+    """Remove what a step leads to, if nothing is left of it after the later ones; whether anything was removed."""
+    places: list[Any] = list(value) if isinstance(value, dict) else list(range(len(_parts(value))))
+    gone = [place for place in _chosen(places, step) if _take(value[place], later)]
+    for place in reversed(gone):
+        del value[place]
+    return bool(gone)
 
 
-def _positions(value: list[Any], step: PathStep) -> list[int]:
-    if isinstance(step, Index):
-        return [step.index % len(value)] if -len(value) <= step.index < len(value) else []
-    return list(range(len(value)))[step.part] if isinstance(step, Every) else []
+def _chosen(places: list[Any], step: PathStep) -> list[Any]:
+    """Those of the keys of an object, or of the positions of an array, that a step leads to."""
+    match step:
+        case Name(name=name):
+            return [name] if name in places else []
+        case Index(index=index):
+            numbers = places if places[:1] == [0] else []
+            return [index % len(numbers)] if -len(numbers) <= index < len(numbers) else []
+        case Every():
+            return places[step.part]
+        case Deep():
+            return places

@@ -147,6 +147,9 @@ def _undeclared(document: Any, gone: Sequence[str]) -> dict[bytes, bytes]:
     rest = copy.deepcopy(document)
     for path in gone:
         take(rest, path)
+        items = path.removesuffix("[*]")
+        if items != path and value_at(rest, items) == []:  # a list that was empty all along
+            take(rest, items)
     return {name.encode(): _kept(value).encode() for name, value in rest.items() if value is not None}
 
 

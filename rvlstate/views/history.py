@@ -77,8 +77,11 @@ def figures_words(figures: Mapping[str, float]) -> str:
 
 def write_outcome(paper: Paper, report: RunReport) -> None:
     """What a run left as it was, and what its plan expected against what came."""
+    shown: set[DeadLetter] = set()
     for step in report.steps:
-        write_bad_rows(paper, step.summary, step.bad_rows, round(step.figures.get("documents_bad", 0)))
+        rows = [row for row in step.bad_rows if row not in shown]
+        write_bad_rows(paper, step.summary, rows, round(step.figures.get("documents_bad", 0)))
+        shown.update(rows)
     write_comparisons(paper, report.indexes)
 
 

@@ -35,8 +35,10 @@ class Standing:
     @property
     def told(self) -> str:
         """Phase and note, as others chose them, and why it is slow."""
-        what = ": ".join(printable(part) for part in (self.phase, self.note) if part)
-        return "  ".join(part for part in (what, f"({printable(self.why)})" if self.why else "") if part)
+        phase = "" if self.note.startswith(self.phase) else self.phase
+        what = ": ".join(printable(part) for part in (phase, self.note) if part)
+        why = f"({printable(self.why)})" if self.why and self.why not in self.note else ""
+        return "  ".join(part for part in (what, why) if part)
 
     @property
     def line(self) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STYLES = {
     "serving": "green",
     "building": "yellow",
+    "rebuilding": "bold yellow",
     "drifted": "magenta",
     "hijacked": "bold magenta",
     "left behind": "yellow",
@@ -69,8 +70,7 @@ def progress_line(status: Status) -> str:
         return ""
     reached = standing_of(work.step.progress).line if work.step.progress is not None else ""
     place = f"{work.run.steps_done + 1}/{work.run.steps_total}"
-    paused = f"  paused by {printable(work.orders.paused_by)}" if work.orders.paused_by else ""
-    return f"{place}  {printable(work.step.summary)}  {reached}".rstrip() + paused
+    return f"{place}  {printable(work.step.summary)}  {reached}".rstrip()
 
 
 def _lasting(status: Status) -> dict[str, Any]:

@@ -27,11 +27,14 @@ When = Literal["before", "after"]
 
 NOTHING = object()
 CHUNK = 1 << 16
-SCRIPTS = ("acquire", "renew", "release", "save", "run_start", "run_step", "run_finish", "unlock")
-JOURNAL = frozenset({"renew", "run_start", "run_step", "run_finish"})
+SCRIPTS = (
+    *("acquire", "renew", "release", "save", "run_start", "run_step", "run_finish", "unlock"),
+    *("order", "obey", "run_progress"),
+)
+JOURNAL = frozenset({"renew", "run_start", "run_step", "run_finish", "order", "obey", "run_progress"})
 """Scripts whose effect no later run reads to decide anything."""
 
-POLLED = frozenset({"renew", "FT.INFO", "FT.SYNDUMP", "FT._LIST", "INFO"})
+POLLED = frozenset({"renew", "GET", "run_progress", "FT.INFO", "FT.SYNDUMP", "FT._LIST", "INFO"})
 """What is sent more or less often, as a build takes longer or shorter."""
 
 WRITES = frozenset(

@@ -59,6 +59,11 @@ class Blueprint:
         """Whether a callable of the user's own computes anything."""
         return any(isinstance(step, Call) for item in self.rewrite.fields for step in item.steps)
 
+    @property
+    def may_watch(self) -> bool:
+        """Whether the scripts need nothing of a document but what they write, if it is known to be as it was read."""
+        return self.adapter == "hash" and not self.rewrite.moves and all(map(_is_own_cast, self.rewrite.fields))
+
     def column(self, identifier: str) -> bytes:
         """The name of an identifier on the server."""
         return _encoded(identifier, is_json=self.adapter == "json")
@@ -139,9 +144,15 @@ def _field(item: FieldRewrite, at: dict[str, int], *, is_json: bool) -> dict[str
         "noted": _is_noted(item),
         "cover": [target, *beside],
         "expiry": renamed[0],
+        "own": target in reads,
         "many": is_json and is_several(item.writes.identifier),
         "parents": list(_parents(item.writes.identifier)) if is_json else [],
     }
+
+
+def _is_own_cast(item: FieldRewrite) -> bool:
+    own = item.writes is not None and [source.identifier for source in item.reads] == [item.writes.identifier]
+    return own and item.layout == "length" and not item.removes
 
 
 def _is_noted(item: FieldRewrite) -> bool:

@@ -171,6 +171,34 @@ class Restoring:
         )
 
 
+class _Unpaced:
+    """Holds nothing back."""
+
+    reason = ""
+
+    def admit(self, documents: int) -> None:
+        """At once."""
+
+    def note(self, documents: int, seconds: float) -> None:
+        """Nothing is learnt."""
+
+
+def sample_restoration(connection: Connection, project: str, rewrite: Rewrite, folder: Path, *, rows: int) -> Restored:
+    """What would come of up to so many rows of the first pass; nothing is written."""
+    restoring = Restoring(
+        connection=connection,
+        project=project,
+        rewrite=rewrite,
+        folder=folder,
+        clustered=is_clustered(connection),
+        batch_size=rows,
+        pacer=_Unpaced(),
+        before_write=lambda: None,
+        tell=lambda _: None,
+    )
+    return restoring.sample(rows)
+
+
 def forget_notes(connection: Connection, project: str, rewrite: Rewrite) -> None:
     """Remove the notes of restorations of a rewrite."""
     remove_marks(connection, _notes(project, rewrite, clustered=is_clustered(connection)))

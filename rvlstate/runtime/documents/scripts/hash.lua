@@ -21,12 +21,18 @@ local function put(key, field, _, value)
   local expiry = -1
   if spec.field_expiry then
     expiry = (redis.call('HPEXPIRETIME', key, 'FIELDS', 1, spec.ids[field.expiry]) or {-1})[1]
+    -- It has expired since it was read, which touches no key.
+    if expiry == -2 and field.own then return nil end
   end
   redis.call('HSET', key, spec.ids[field.target], value)
   if expiry > 0 then
     redis.call('HPEXPIREAT', key, expiry, 'FIELDS', 1, spec.ids[field.target])
   end
   return value
+end
+
+local function misfit()
+  return 0
 end
 
 local function remove(key, at)

@@ -72,6 +72,10 @@ local function put(key, field, values, value)
   return get(key, path)
 end
 
+local function misfit(n)
+  return 10 + n
+end
+
 local function remove(key, at)
   redis.call('JSON.DEL', key, spec.ids[at])
 end

@@ -56,5 +56,9 @@ local function put(key, _, _, value)
   return value
 end
 
+local function misfit(n)
+  return 10 + n
+end
+
 local function remove()
 end

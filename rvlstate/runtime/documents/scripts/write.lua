@@ -1,6 +1,6 @@
 -- Brings documents into the desired layout, each only if it is still what was read.
 -- KEYS[3..]: documents, and behind them their new keys if ARGV[2] is 1.
--- ARGV[3..]: for each document the digest of what was read, its states (see read.lua), and the values that are to be
+-- ARGV[3..]: for each document the digest of what was read ("": it is watched, and was not touched), its states (see read.lua), and the values that are to be
 -- written, in the order of the fields.
 -- Replies for each: 1 written, 0 it changed meanwhile, -1 gone, -2 something is at the new key, 10 + n: field n has no
 -- place in this JSON document.
@@ -32,6 +32,7 @@ local function write_field(n, field, key, name, values, value)
 end
 
 local function is_as_read(key, kind, seen)
+  if seen == '' then return {} end
   local values = load(key, kind)
   return values and digest(values, guarded(values)) == seen and values
 end
@@ -46,7 +47,7 @@ local function write(key, dest, seen, states, new)
   local answer = 1
   for n, field in ipairs(spec.fields) do
     if string.sub(states, n, n) ~= '0' and not write_field(n, field, key, moves and dest or key, values, new[n]) then
-      answer = 10 + n
+      answer = misfit(n)
     end
   end
   if moves then

@@ -1,0 +1,115 @@
+"""What a rollback would do, and what it did, as text and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rvlstate.plan.effects import Restored
+from rvlstate.plan.rollback_plan import Proposal
+from rvlstate.views.paper import Cell, Paper
+from rvlstate.views.plan_words import Offer
+from rvlstate.views.quantities import count, number, size, span, stopwatch
+from rvlstate.views.untrusted import printable
+
+if TYPE_CHECKING:
+    from rvlstate.runtime.outcome import Report
+
+TOLD = (
+    ("documents_restored", "restored"),
+    ("documents_as_before", "as before already"),
+    ("documents_written_since", "written since, left as they are"),
+    ("documents_gone", "gone, left so"),
+    ("backup_rows_damaged", "rows of the backup damaged"),
+)
+"""Figures of the step that restores, and how they are told."""
+
+
+def write_proposal(paper: Paper, proposal: Proposal) -> None:
+    """What will be restored, what newer writes mean, whether search stops; then the steps."""
+    rewrite = proposal.rollback.rewrite
+    paper.line(
+        Cell(text=f"~ {printable(rewrite.name)}", style="bold"),
+        f"  back to before {printable(rewrite.id)}, of {printable(proposal.created_at or 'an unknown time')}",
+    )
+    paper.paragraph(
+        f"{count(proposal.rows, 'original')} in {printable(proposal.rollback.backup)} ({size(proposal.bytes)})",
+        first="  ",
+        rest="    ",
+    )
+    if proposal.damaged:
+        paper.paragraph(
+            f"{count(proposal.damaged, 'original')} cannot be read: these documents stay as they are",
+            style="red",
+            first="  ! ",
+            rest="    ",
+        )
+    paper.paragraph(_sampled(proposal.sample), first="  ", rest="    ")
+    paper.paragraph(
+        "Documents that were written in the new layout since, or are new, stay as they are, and the old index does not "
+        "find them; what was deleted stays deleted.",
+        first="  ",
+        rest="    ",
+    )
+    paper.paragraph(_downtime(proposal), style="yellow", first="  ! ", rest="    ")
+    paper.blank()
+    paper.rows(
+        [(Cell(text=f"  {step.id}"), Cell(text=printable(step.operation.summary))) for step in proposal.plan.steps]
+    )
+
+
+def proposal_data(proposal: Proposal) -> dict[str, Any]:
+    """The same as JSON-like data."""
+    return {
+        "index": proposal.rollback.name,
+        "rewrite": proposal.rollback.rewrite.id,
+        "backup": proposal.rollback.backup,
+        "created_at": proposal.created_at,
+        "originals": proposal.rows,
+        "damaged": proposal.damaged,
+        "bytes": proposal.bytes,
+        "sample": asdict(proposal.sample),
+        "estimated_seconds": proposal.seconds,
+        "search_downtime": not proposal.searchable,
+        "steps": [step.operation.summary for step in proposal.plan.steps],
+    }
+
+
+def write_rolled_back(paper: Paper, report: Report, offer: Offer, notes: tuple[str, ...]) -> None:
+    """What came of it, and what the next plan will say; `notes` are what the steps told last."""
+    figures = {name: value for step in report.steps for name, value in step.figures.items()}
+    rows = [
+        (Cell(text=f"  {number(round(figures[name]))}"), Cell(text=words)) for name, words in TOLD if figures.get(name)
+    ]
+    paper.rows(rows)
+    for note in notes:
+        paper.paragraph(printable(note), first="  ", rest="    ")
+    if rows:
+        paper.blank()
+    paper.line(
+        Cell(text=f"Rolled back in {stopwatch(report.seconds)}", style="bold green"),
+        f"  (run {report.run})",
+    )
+    paper.paragraph(
+        f"The declared change is pending again: {offer.command('plan')} shows it. Declare the index as it was, or the "
+        "next apply carries the change out once more."
+    )
+
+
+def _sampled(sample: Restored) -> str:
+    """What would come of the sampled documents."""
+    seen = sample.restored + sample.as_before + sample.newer + sample.gone
+    if not seen:
+        return "There is no document to look at."
+    parts = [f"{number(sample.restored)} hold what was written and would be restored"]
+    parts += [f"{number(sample.as_before)} are as before already"] if sample.as_before else []
+    parts += [f"{number(sample.newer)} were written since"] if sample.newer else []
+    parts += [f"{number(sample.gone)} are gone"] if sample.gone else []
+    return f"Of {count(seen, 'sampled document')} {', '.join(parts)}."
+
+
+def _downtime(proposal: Proposal) -> str:
+    name = printable(proposal.rollback.name)
+    if proposal.searchable:
+        return f"{name} goes on answering; about {span(proposal.seconds)}."
+    return f"{name} answers nothing from the drop until the old index is built again: about {span(proposal.seconds)}."
