@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rvlstate import __version__
 from rvlstate.errors import PlannerBugError
@@ -14,6 +15,7 @@ from rvlstate.plan.build import build_plan
 from rvlstate.plan.drift import Drift, declared_from, find_drift
 from rvlstate.plan.plan import Plan
 from rvlstate.plan.rewriting import wanted_rewrites
+from rvlstate.plan.rollback_plan import Proposal
 from rvlstate.plan.situation import World
 from rvlstate.runtime.admit import ApplyOptions, admit, refuse_missing_permissions
 from rvlstate.runtime.apply import Execution
@@ -77,8 +79,42 @@ class Project(Session):
             report = self._execute(chosen, plan_id, world.remembered, lease=lease, stop=stop, on_event=on_event)
             return replace(report, plan_empty=self._confirm_settled(chosen.targets))
 
+    def propose_rollback(self, name: str, *, backup: str | Path | None = None) -> Proposal:
+        """What a rollback of an index would do, with figures; `backup` instead of the declared folder. Writes nothing.
+
+        Raises UsageError for a name that is not managed, ChangeRefusedError where nothing can be taken back.
+        """
+        from rvlstate.rolling_back import propose
+
+        with self._translated():
+            return propose(self, name, backup)
+
+    def rollback(
+        self, name: str, *, backup: str | Path | None = None, lock_timeout: float = 0.0, on_event: OnEvent = ignore
+    ) -> Report:
+        """Take a change of documents back from its backup, under the lock; run again, it goes on with what is left.
+
+        Raises what `propose_rollback` and `apply` raise.
+        """
+        from rvlstate.rolling_back import propose
+
+        with self._translated(), stoppable() as stop, self._lease("rollback", lock_timeout, stop, on_event) as lease:
+            proposal = propose(self, name, backup)
+            refuse_missing_permissions(self.connection, proposal.plan)
+            state = proposal.world.remembered
+            plan = proposal.plan
+            return self._execute(plan, plan.id, state, lease=lease, stop=stop, on_event=on_event, operation="rollback")
+
     def _execute(
-        self, plan: Plan, plan_id: str, state: State, *, lease: Lease, stop: StopRequest, on_event: OnEvent
+        self,
+        plan: Plan,
+        plan_id: str,
+        state: State,
+        *,
+        lease: Lease,
+        stop: StopRequest,
+        on_event: OnEvent,
+        operation: str = "apply",
     ) -> Report:
         from rvlstate.runtime.desk import Desk, Whose  # brings numpy along, which plan can do without
 
@@ -111,6 +147,7 @@ class Project(Session):
                 stop=stop,
                 on_event=told,
                 run=run,
+                operation=operation,
             )
             codes = tuple(hazard.code for hazard in plan.hazards)
             return execution.carry_out(identify(), codes)

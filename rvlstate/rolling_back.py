@@ -72,7 +72,8 @@ def _proposal(project: Project, found: Backup, rollback: Rollback, world: World)
 def _backup(project: Project, name: str, named: str | Path | None, state: State) -> Backup:
     """The backup of the change that is under way, else the newest one."""
     declared = project.desired.index(name)
-    folder = Path(named) if named else Path(declared.backup) if declared and declared.backup else None
+    own = project.path.parent / declared.backup if declared and declared.backup else None
+    folder = Path(named) if named else own
     if folder is None:
         raise ChangeRefusedError(
             (f"{name}: no folder with original values is declared (indexes.{name}.backup) or named",),

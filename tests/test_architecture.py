@@ -31,8 +31,10 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "runtime": frozenset({"errors", "events", "model", "diff", "plan", "transforms", "__init__"}),
     "session": frozenset({"errors", "events", "model", "files", "runtime", "__init__"}),
     "importing": frozenset({"errors", "events", "model", "diff", "plan", "files", "runtime", "project", "__init__"}),
+    "rolling_back": frozenset({"errors", "events", "model", "plan", "runtime", "project", "__init__"}),
     "project": frozenset(
-        {"errors", "events", "model", "diff", "plan", "files", "runtime", "session", "importing", "__init__"}
+        {"errors", "events", "model", "diff", "plan", "files", "runtime", "session", "importing", "rolling_back"}
+        | {"__init__"}
     ),
     "demo": frozenset({"errors", "model", "files", "runtime", "project"}),
     "cli": frozenset(
@@ -47,6 +49,7 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("views/history.py", "rvlstate.runtime.run_report"): "a type only: what a run was",
     ("views/status.py", "rvlstate.runtime.status"): "a type only: where every index stands",
     ("views/report.py", "rvlstate.runtime.outcome"): "a type only: what an apply did",
+    ("views/rollback.py", "rvlstate.runtime.outcome"): "a type only: what a rollback did",
     ("views/imported.py", "rvlstate.project"): "a type only: what an import did",
 }
 """Arrows beside those of the layers: file, module -> the reason."""

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -23,10 +23,12 @@ from rvlstate.model.field import Algorithm, Field, VectorField
 from rvlstate.model.hazard import HAZARD_CODES
 from rvlstate.plan import remedies
 from rvlstate.plan.build import build_plan
+from rvlstate.plan.effects import Pace
 from rvlstate.plan.judge import comparison_of
-from rvlstate.plan.operations import AnyOperation
+from rvlstate.plan.operations import AnyOperation, RewriteDocuments
 from rvlstate.plan.plan import Plan
 from rvlstate.plan.remedies import ATTRIBUTES, SETTINGS, Remedy, remedy_for
+from rvlstate.plan.rollback import Rollback, rollback_steps
 from rvlstate.plan.situation import situate_all
 
 ROOT = Path(__file__).parent.parent
@@ -60,11 +62,15 @@ def plans() -> tuple[Plan, ...]:
 
 @cache
 def planned_operations() -> dict[str, tuple[AnyOperation, ...]]:
-    """The operations of all plan cases by name."""
+    """The operations of all plan cases by name, and those of a rollback of what they do to documents."""
     found: dict[str, list[AnyOperation]] = defaultdict(list)
-    for plan in plans():
-        for step in plan.steps:
-            found[step.operation.operation].append(step.operation)
+    for case, plan in zip(cases(), plans(), strict=True):
+        for operation in [step.operation for step in plan.steps]:
+            found[operation.operation].append(operation)
+            if isinstance(operation, RewriteDocuments):
+                rollback = Rollback(rewrite=replace(operation.rewrite, dropped=True), backup="kept", pace=Pace())
+                for back in rollback_steps(rollback, case.world):
+                    found[back.operation].append(back)
     return {name: tuple(operations) for name, operations in found.items()}
 
 

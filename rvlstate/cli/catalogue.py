@@ -18,6 +18,7 @@ COMMANDS: dict[str, Entry] = {
     "validate": Entry("validate", "Check the project file and all schema files, offline."),
     "plan": Entry("plan", "Compare declared, applied and live, and show what would be done."),
     "apply": Entry("apply", "Carry out a plan, after asking."),
+    "rollback": Entry("rollback", "Take a change of documents back, from a backup."),
     "drift": Entry("drift", "Show what others changed on the server since the last apply."),
     "status": Entry("status", "Show where every index stands and what to do next."),
     "pause": Entry("pause", "Have the run in progress wait at its next safe place."),
@@ -34,5 +35,5 @@ COMMANDS: dict[str, Entry] = {
 }
 """In the order in which the help shows them."""
 
-LATER = frozenset({"cutover", "rollback", "complete", "watch", "comment"})
+LATER = frozenset({"cutover", "complete", "watch", "comment"})
 """Commands whose feature comes with a later version."""

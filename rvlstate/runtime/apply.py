@@ -62,6 +62,7 @@ class Execution:
     plan_id: str
     url: str
     run: str
+    operation: str = "apply"
     outcomes: list[StepOutcome] = field(default_factory=list)
     failures: list[RvlstateError] = field(default_factory=list)
     rates: dict[str, float] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Execution:
         self._write(replace(self.state, run=self._opened(identity, allowed)))
         self.journal.start(
             self.run,
-            operation="apply",
+            operation=self.operation,
             lock_id=self.lease.id,
             identity=identity,
             plan_id=self.plan_id,
@@ -264,6 +265,12 @@ class Execution:
 
     def _with_table(self, error: RvlstateError) -> RvlstateError:
         """The error with a line for each index that the plan had steps for."""
+        if self.operation == "rollback":
+            # Apply would lead forward.
+            (name,) = {step.index for step in self.plan.steps}
+            error.next_step = (
+                f"mend the cause if there is one, then run rvlstate rollback {name}: it goes on from here."
+            )
         lines = standings(self.plan.steps, self.outcomes)
         if len(lines) > 1 or not self.failures:
             error.why = "\n".join(line for line in (error.why, *lines) if line)

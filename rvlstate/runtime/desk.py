@@ -18,7 +18,7 @@ from rvlstate.runtime.backup.folder import prepare
 from rvlstate.runtime.backup.manifest import Manifest
 from rvlstate.runtime.backup.writer import BackupWriter
 from rvlstate.runtime.connect import Connection
-from rvlstate.runtime.documents.restore import Restoring
+from rvlstate.runtime.documents.restore import Restoring, forget_notes
 from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.documents.worker import DocumentWorker
 from rvlstate.runtime.gates.keeper import GateKeeper
@@ -85,6 +85,7 @@ class Desk:
     def tidy(self, step: str, rewrite: Rewrite) -> None:
         """Remove what a rewrite kept beside the documents."""
         self._worker(step, rewrite, Pace(), "tidying up", None).tidy(rewrite)
+        forget_notes(self.connection, self.whose.project, rewrite)
         self._keeper.forget(f"{rewrite.id}:baseline")
 
     def probe(self, effect: Probe) -> Findings:

@@ -71,8 +71,9 @@ def run_data(report: RunReport) -> dict[str, Any]:
 
 
 def figures_words(figures: Mapping[str, float]) -> str:
-    """`5,000 documents, 2 indexing failures`: what was counted, in the order of the names, zeros left out."""
-    return ", ".join(measured(printable(name), value) for name, value in sorted(figures.items()) if value)
+    """`5,000 documents, 2 indexing failures`: what was counted, in the order of the names; zeros only from checks."""
+    told = {name: value for name, value in sorted(figures.items()) if value or not name.isidentifier()}
+    return ", ".join(measured(printable(name), value) for name, value in told.items())
 
 
 def write_outcome(paper: Paper, report: RunReport) -> None:
@@ -148,6 +149,8 @@ def standing_of(progress: StepProgress) -> Standing:
 
 def _comparison_rows(comparison: Comparison) -> list[tuple[Cell, ...]]:
     names = [name for name in COMPARED if name in comparison.estimated]
+    if not any(name in comparison.actual for name in names):
+        return []
     return [
         (
             Cell(text=printable(comparison.index) if name == names[0] else "", style="bold"),

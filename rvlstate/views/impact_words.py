@@ -30,7 +30,7 @@ def downtime(index: IndexPlan) -> str:
         return ""
     if "SEARCH_DOWNTIME" in codes:
         seconds = index.impact.search_downtime_seconds
-        return f"search downtime: {f'about {span(seconds)}' if seconds else 'until it is built again'}"
+        return f"search downtime: {_about(seconds) if seconds else 'until it is built again'}"
     return "search downtime: some milliseconds" if "CUTOVER_GAP" in codes else NO_DOWNTIME
 
 
@@ -55,4 +55,8 @@ def _memory(impact: Impact) -> list[str]:
 def _time(impact: Impact) -> str:
     if impact.documents is None:
         return ""
-    return f"about {span(impact.estimated_seconds)}" if impact.estimated_seconds >= 1 else span(0)
+    return _about(impact.estimated_seconds)
+
+
+def _about(seconds: float) -> str:
+    return f"about {span(seconds)}" if seconds >= 1 else span(0)

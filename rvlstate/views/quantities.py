@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 _SIZES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _SPANS = ((86_400, "d", 48 * 3600), (3600, "h", 2 * 3600), (60, "min", 100))
 """Units of time with their length, and from how many seconds on a length is told in them."""
 
 _MILLION = 1_000_000
+_SHARE = re.compile(r"\b(overlap|recall)@\d+")
 
 
 def number(value: int) -> str:
@@ -29,7 +32,12 @@ def size(octets: int) -> str:
 
 
 def measured(name: str, value: float) -> str:
-    """A figure by its name, with its unit: `1.5 MiB read`, `3.2 s rewriting`, `5,000 documents`."""
+    """A figure by its name, with its unit: `1.5 MiB read`, `3.2 s rewriting`, `5,000 documents`.
+
+    The figure of a check has a name in words, which comes first: `embedding recall@10 after: 0.998`.
+    """
+    if not name.isidentifier():
+        return f"{name}: {f'{value:.3f}' if _SHARE.search(name) else f'{value:,.10g}'}"
     words = name.split("_")
     for unit, told in (("bytes", size(round(value))), ("seconds", stopwatch(value))):
         if unit in (words[0], words[-1]):

@@ -45,9 +45,13 @@ class Row:
         """Nothing can be made for a field: leave it."""
         self.states = f"{self.states[:at]}0{self.states[at + 1 :]}"
 
-    def arguments(self) -> list[bytes]:
-        """What the script that writes is told of it."""
-        return [guard_digest(self.values), self.states.encode(), *(self.new[at] for at in sorted(self.new))]
+    def arguments(self, *, watched: bool = False) -> list[bytes]:
+        """What the script that writes is told of it; a watched one needs no digest."""
+        return [
+            b"" if watched else guard_digest(self.values),
+            self.states.encode(),
+            *(self.new[at] for at in sorted(self.new)),
+        ]
 
 
 def guard_digest(values: Sequence[bytes | None]) -> bytes:

@@ -1,18 +1,18 @@
 """A rewrite in the terms of the scripts: identifiers by position, and for each field how a done one is told.
 
-| layout   | done when                        | digests noted with it          | when an old-layout writer comes later   |
-|----------|----------------------------------|--------------------------------|-----------------------------------------|
-| length   | target has the new length        | none                           | the length is the old one: again        |
-| presence | target is there, and not made by | of target, and of what was     | what was read is not what was noted:    |
-|          | us from other inputs than now    | read (none if nothing is read) | again, if target is still what we wrote |
-| absence  | none of `removes` is there       | of target (none if it is only  | a removed one is back: again, if target |
-|          |                                  | removed)                       | is still what we wrote; else target is  |
-|          |                                  |                                | newer and stays, the removed one goes   |
-| marker   | the digest is the one noted      | of target, with what was read  | the digest is another one: again        |
-|          |                                  | if target is not among it      |                                         |
-| type     | the key is of the new type       | none                           | the key is of the old type: again       |
-| (prefix) | the key has a new prefix, or was | that it was moved, if a new    | there are two documents: the new key    |
-|          | noted as moved                   | key may look like an old one   | stays, the old one is a bad row         |
+| layout   | done when                     | digests noted with it          | when an old-layout writer comes later   |
+|----------|-------------------------------|--------------------------------|-----------------------------------------|
+| length   | target has the new length     | none                           | the length is the old one: again        |
+| presence | target is there, and not made | of target, and of what was     | what was read is not what was noted:    |
+|          | by us from other inputs       | read (none if nothing is read) | again, if target is still ours          |
+| absence  | none of `removes` is there    | of target (none if it is only  | a removed one is back: again, if target |
+|          |                               | removed)                       | is still ours; else target is newer and |
+|          |                               |                                | stays, and the removed one goes         |
+| marker   | the digest is the one noted   | of target, with what was read  | the digest is another one: again        |
+|          |                               | if target is not among it      |                                         |
+| type     | the key is of the new type    | none                           | the key is of the old type: again       |
+| (prefix) | the key has a new prefix, or  | that it was moved, if a new    | there are two documents: the new key    |
+|          | was noted as moved            | key may look like an old one   | stays, the old one is a bad row         |
 
 A value and its digest are written by one script, so a kill at any moment leaves either both or none. A field none of
 whose inputs is there has nothing to be made from, and is done. A digest that belongs to a document that was deleted
@@ -24,17 +24,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from rvlstate.model.rewrite import FieldRewrite, Rewrite, Source
-from rvlstate.model.transform import Call
+from rvlstate.model.transform import user_functions
 from rvlstate.transforms.paths import Name, is_several, parse_path
 
 Adapter = Literal["hash", "json", "whole"]
 TYPES = {"hash": "hash", "json": "ReJSON-RL"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Blueprint:
     """What the scripts are told of a rewrite.
 
@@ -57,12 +58,18 @@ class Blueprint:
     @property
     def runs_user_code(self) -> bool:
         """Whether a callable of the user's own computes anything."""
-        return any(isinstance(step, Call) for item in self.rewrite.fields for step in item.steps)
+        return any(user_functions(item.steps) for item in self.rewrite.fields)
 
-    @property
-    def may_watch(self) -> bool:
-        """Whether the scripts need nothing of a document but what they write, if it is known to be as it was read."""
-        return self.adapter == "hash" and not self.rewrite.moves and all(map(_is_own_cast, self.rewrite.fields))
+    @cached_property
+    def own_casts(self) -> tuple[tuple[int, int], ...]:
+        """For each field the position of its identifier and its new length, where lengths tell all; else ()."""
+        if self.adapter != "hash" or self.rewrite.moves or not all(map(_is_own_cast, self.rewrite.fields)):
+            return ()
+        return tuple(
+            (self.identifiers.index(self.column(item.writes.identifier)), _length(item.writes, is_json=False))
+            for item in self.rewrite.fields
+            if item.writes is not None
+        )
 
     def column(self, identifier: str) -> bytes:
         """The name of an identifier on the server."""
@@ -152,7 +159,7 @@ def _field(item: FieldRewrite, at: dict[str, int], *, is_json: bool) -> dict[str
 
 def _is_own_cast(item: FieldRewrite) -> bool:
     own = item.writes is not None and [source.identifier for source in item.reads] == [item.writes.identifier]
-    return own and item.layout == "length" and not item.removes
+    return own and item.layout == "length" and not item.removes and not user_functions(item.steps)
 
 
 def _is_noted(item: FieldRewrite) -> bool:

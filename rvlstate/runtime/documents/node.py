@@ -12,6 +12,7 @@ from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterEx
 from rvlstate.errors import CommandRefusedError, StepFailedError
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.scripts import Script
+from rvlstate.runtime.documents.watch import Watch
 from rvlstate.runtime.server_errors import is_oom, is_read_only, is_unavailable
 
 Command: TypeAlias = Sequence[Any]
@@ -37,6 +38,10 @@ class Node:
         """What names the process of the server."""
         (info,) = self.send([("INFO", "server")])
         return str(info["run_id"])
+
+    def watch(self) -> Watch:
+        """A connection of its own, for optimistic transactions."""
+        return Watch(self._client)
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
         """The replies of the node itself to commands sent in one round trip; the first error among them is raised."""

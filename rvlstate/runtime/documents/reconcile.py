@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import groupby
-from typing import Any
 
-from rvlstate.plan.effects import BadRow, Tally
-from rvlstate.runtime.documents.batch import Row, original_of, shown
+from rvlstate.plan.effects import Tally
+from rvlstate.runtime.documents.batch import Row, original_of
 from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import Blueprint
+from rvlstate.runtime.documents.calls import CALL_BYTES, CALL_KEYS, Calls, written
 from rvlstate.runtime.documents.computing import Computed, Functions, computed
+from rvlstate.runtime.documents.ledger import added
 from rvlstate.runtime.documents.members import Members
 from rvlstate.runtime.documents.node import Node
 from rvlstate.runtime.documents.originals import Originals
 from rvlstate.runtime.documents.scripts import script
+from rvlstate.runtime.documents.watch import Watch
 
-CALL_KEYS = 64
-CALL_BYTES = 256 << 10
-"""What one script call works on at most, so that the server is blocked for about a millisecond."""
+CALL_SECONDS = 0.005
+"""How long one call that writes may take, with its way and its wait: under a live index it writes fewer documents."""
 
-GONE, FOREIGN, EXPIRING = -1, -2, -3
-"""Replies of read.lua in place of states; 0 is "nothing to do"."""
-
-WRITTEN, MOVED_ON, TAKEN, NO_PLACE = 1, 0, -2, 10
-"""Replies of write.lua; -1 is "gone"."""
+WATCHED_KEYS = 2 * CALL_KEYS
+"""Documents of one transaction, which the server carries out in one piece: each costs it half of a guarded one."""
 
 
 @dataclass(slots=True)
@@ -62,7 +60,9 @@ class Reconciler:
     before_write: Callable[[], None]
     largest: dict[str, float] = field(default_factory=dict)
     _size: float = 4096.0
+    _at_once: int = CALL_KEYS
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reconcile(self, node: Node, keys: Sequence[bytes]) -> Tally:
         """One batch; documents may be seen again, nothing is done twice."""
@@ -71,54 +71,81 @@ class Reconciler:
             allowed = self.members.among(keys)
             tally = replace(tally, excluded=len(keys) - len(allowed))
             keys = allowed
-        rows, tally = self._look(node, keys, tally)
-        result = self._computed(rows)
-        self.largest |= {name: max(value, self.largest.get(name, 0.0)) for name, value in result.largest.items()}
-        tally = replace(
-            tally,
-            done=tally.done + len(rows) - len(result.rows) - len(result.bad),
-            saturated=tally.saturated + result.saturated,
-            bad=tally.bad + len(result.bad),
-            bad_rows=(*tally.bad_rows, *result.bad),
-        )
-        if self.quota is not None:
-            return _written(tally, result.rows)
-        return self._write(node, result.rows, tally)
+        if not keys:
+            return tally
+        return added(tally, self._watched(node, keys) if self._watches else self._guarded(node, keys))
 
-    def _look(self, node: Node, keys: Sequence[bytes], tally: Tally) -> tuple[list[Row], Tally]:
-        destinations = [self.blueprint.destination(key) for key in keys]
-        items = sorted(
-            ((self.beside.slot(key), key, to) for key, to in zip(keys, destinations, strict=True)),
-            key=lambda item: item[0],
-        )
-        groups = list(_by_slot(items, max(1, min(CALL_KEYS, int(CALL_BYTES / self._size)))))
-        calls = [
-            (
-                [self.beside.marks(slot), self.beside.scratch(slot), *(key for _, key, _ in group)],
-                [self.blueprint.payload, self._flags(group)],
-            )
-            for slot, group in groups
-        ]
-        replies = node.run(script(self.blueprint.adapter, "read"), calls) if calls else []
-        rows: list[Row] = []
-        for (_, group), answers in zip(groups, replies, strict=True):
-            rows += [
-                Row(key, slot, answer[0].decode(), answer[1:], to or key)
-                for (slot, key, to), answer in zip(group, answers, strict=True)
-                if isinstance(answer, list)
-            ]
-            tally = _not_to_do(tally, [key for _, key, _ in group], answers)
-        read = sum(row.bytes_read for row in rows)
+    @property
+    def _watches(self) -> bool:
+        """Whether documents are better watched than guarded by digests: small steps, all of the same slot."""
+        alone = self.quota is None and self.originals is None and not self.beside.clustered
+        return alone and bool(self.blueprint.own_casts) and self._at_once == CALL_KEYS
+
+    def _watched(self, node: Node, keys: Sequence[bytes]) -> Tally:
+        tally = Tally()
+        with node.watch() as watch:
+            for start in range(0, len(keys), WATCHED_KEYS):
+                tally = added(tally, self._watched_part(node, watch, keys[start : start + WATCHED_KEYS]))
+        return tally
+
+    def _watched_part(self, node: Node, watch: Watch, keys: Sequence[bytes]) -> Tally:
+        found = watch.read(keys, self.blueprint.identifiers)
+        rows = [row for key, values in zip(keys, found, strict=True) if values and (row := self._row(key, values))]
+        odd = [key for key, values in zip(keys, found, strict=True) if values is None]
+        done = len(keys) - len(odd) - len(rows)
+        rows, tally = self._computed(rows)
+        tally = replace(tally, done=tally.done + done)
         if rows:
-            self._size = max(64.0, read / len(rows))
-        return rows, replace(tally, bytes_read=tally.bytes_read + read)
+            tally = added(tally, self._write_watched(node, watch, rows))
+        return added(tally, self._guarded(node, odd)) if odd else tally
 
-    def _flags(self, group: Sequence[tuple[int, bytes, bytes | None]]) -> bytes:
-        if not self.blueprint.rewrite.moves:
-            return b""
-        return b"".join(b"0" if to is None else b"1" for _, _, to in group)
+    def _row(self, key: bytes, values: list[bytes]) -> Row | None:
+        states = "".join("0" if len(values[at]) == width else "1" for at, width in self.blueprint.own_casts)
+        return Row(key, self.beside.slot(key), states, list(values), key) if "1" in states else None
 
-    def _computed(self, rows: list[Row]) -> Computed:
+    def _write_watched(self, node: Node, watch: Watch, rows: list[Row]) -> Tally:
+        self.before_write()
+        writing = self._calls.writing(rows, self._at_once, watched=True)
+        with self._timed(len(rows)):
+            replies = watch.write(script(self.blueprint.adapter, "write"), writing.calls)
+        tally, unanswered = writing.outcome(replies)
+        return added(tally, self._write(node, unanswered))
+
+    def _guarded(self, node: Node, keys: Sequence[bytes]) -> Tally:
+        reading = self._calls.reading(keys, self._read_at_once)
+        replies = node.run(script(self.blueprint.adapter, "read"), reading.calls)
+        rows, tally = self._computed(reading.rows(replies))
+        tally = added(reading.others(replies), tally)
+        return written(tally, rows) if self.quota is not None else added(tally, self._write(node, rows))
+
+    def _write(self, node: Node, rows: Sequence[Row]) -> Tally:
+        if not rows:
+            return Tally()
+        if self.originals is not None:
+            self.originals.keep([original_of(self.blueprint, row) for row in rows])
+        self.before_write()
+        writing = self._calls.writing(rows, self._at_once)
+        with self._timed(len(rows)):
+            replies = node.run(script(self.blueprint.adapter, "write"), writing.calls)
+        tally, _ = writing.outcome(replies)
+        return tally
+
+    def _computed(self, rows: list[Row]) -> tuple[list[Row], Tally]:
+        """The rows that are to be written, and what is counted of the others."""
+        if rows:
+            self._size = max(64.0, sum(row.bytes_read for row in rows) / len(rows))
+        result = self._transformed(rows)
+        with self._lock:
+            self.largest |= {name: max(value, self.largest.get(name, 0.0)) for name, value in result.largest.items()}
+        return result.rows, Tally(
+            done=len(rows) - len(result.rows) - len(result.bad),
+            bytes_read=sum(row.bytes_read for row in rows),
+            saturated=result.saturated,
+            bad=len(result.bad),
+            bad_rows=tuple(result.bad),
+        )
+
+    def _transformed(self, rows: list[Row]) -> Computed:
         # The user's own code need not be safe for threads.
         alone = self._one_at_a_time if self.blueprint.runs_user_code else nullcontext()
         with alone:
@@ -129,98 +156,18 @@ class Reconciler:
             rest = computed(self.blueprint, rows[shown_rows:], None)
         return Computed([*first.rows, *rest.rows], [*first.bad, *rest.bad], first.saturated + rest.saturated)
 
-    def _write(self, node: Node, rows: list[Row], tally: Tally) -> Tally:
-        if not rows:
-            return tally
-        if self.originals is not None:
-            self.originals.keep([original_of(self.blueprint, row) for row in rows])
-        self.before_write()
-        moving = bool(self.blueprint.rewrite.moves)
-        groups = list(_written_together(sorted(rows, key=lambda row: row.slot)))
-        calls = []
-        for group in groups:
-            keys = [self.beside.marks(group[0].slot), self.beside.scratch(group[0].slot), *(row.key for row in group)]
-            if moving:
-                keys += [row.destination for row in group]
-            arguments = [part for row in group for part in row.arguments()]
-            calls.append((keys, [self.blueprint.payload, b"1" if moving else b"0", *arguments]))
-        replies = node.run(script(self.blueprint.adapter, "write"), calls)
-        for group, answers in zip(groups, replies, strict=True):
-            tally = self._count(tally, group, answers)
-        return tally
+    @property
+    def _calls(self) -> Calls:
+        return Calls(blueprint=self.blueprint, beside=self.beside)
 
-    def _count(self, tally: Tally, group: list[Row], answers: list[int]) -> Tally:
-        written = [row for row, answer in zip(group, answers, strict=True) if answer == WRITTEN]
-        bad = [
-            self._unwritable(row, answer)
-            for row, answer in zip(group, answers, strict=True)
-            if answer == TAKEN or answer > NO_PLACE
-        ]
-        return replace(
-            _written(tally, written),
-            moved_on=tally.moved_on + answers.count(MOVED_ON),
-            gone=tally.gone + answers.count(GONE),
-            bad=tally.bad + len(bad),
-            bad_rows=(*tally.bad_rows, *bad),
-        )
+    @property
+    def _read_at_once(self) -> int:
+        return max(1, min(CALL_KEYS, int(CALL_BYTES / self._size)))
 
-    def _unwritable(self, row: Row, answer: int) -> BadRow:
-        if answer == TAKEN:
-            reason = f"there is a document under its new key {shown(row.destination)}, which is taken for the newer one"
-            return BadRow(key=shown(row.key), field="", reason=reason)
-        item = self.blueprint.rewrite.fields[answer - NO_PLACE - 1] if self.blueprint.rewrite.fields else None
-        place = item.writes.identifier if item is not None and item.writes is not None else ""
-        return BadRow(
-            key=shown(row.key),
-            field=item.field if item is not None else "",
-            reason=f"the document has no place for {place}: what is above it is missing or no object",
-        )
-
-
-def _not_to_do(tally: Tally, keys: Sequence[bytes], answers: Sequence[Any]) -> Tally:
-    reason = "it has fields that expire, which a JSON document cannot have"
-    expiring = [
-        BadRow(key=shown(key), field="", reason=reason)
-        for key, answer in zip(keys, answers, strict=True)
-        if answer == EXPIRING
-    ]
-    return replace(
-        tally,
-        done=tally.done + answers.count(0),
-        gone=tally.gone + answers.count(GONE),
-        foreign=tally.foreign + answers.count(FOREIGN),
-        bad=tally.bad + len(expiring),
-        bad_rows=(*tally.bad_rows, *expiring),
-    )
-
-
-def _written(tally: Tally, rows: list[Row]) -> Tally:
-    return replace(
-        tally,
-        written=tally.written + len(rows),
-        bytes_written=tally.bytes_written + sum(row.bytes_written for row in rows),
-    )
-
-
-def _by_slot(
-    items: Sequence[tuple[int, bytes, Any]], at_most: int
-) -> Iterator[tuple[int, list[tuple[int, bytes, Any]]]]:
-    """Items of one slot, at most so many together."""
-    for slot, group in groupby(items, key=lambda item: item[0]):
-        members = list(group)
-        for start in range(0, len(members), at_most):
-            yield slot, members[start : start + at_most]
-
-
-def _written_together(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Rows of one slot, as many as one script call may write."""
-    group: list[Row] = []
-    size = 0
-    for row in rows:
-        if group and (row.slot != group[0].slot or len(group) == CALL_KEYS or size + row.bytes_read > CALL_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += row.bytes_read
-    if group:
-        yield group
+    @contextmanager
+    def _timed(self, documents: int) -> Iterator[None]:
+        """Learn from a write how many documents one call may write."""
+        began = time.monotonic()
+        yield
+        each = (time.monotonic() - began) / documents
+        self._at_once = max(1, min(CALL_KEYS, int(CALL_SECONDS / each)))

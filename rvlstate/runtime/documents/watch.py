@@ -40,14 +40,26 @@ class Watch:
         finally:
             self._pool.release(self._connection)
 
-    def read(self, keys: Sequence[bytes], script: Script, calls: Sequence[Call]) -> list[Any] | None:
-        """The replies of a script that reads documents, which are watched from before on; None if any was refused."""
-        replies = self._send([("UNWATCH",), ("WATCH", *keys), *_scripts(script, calls)])
-        return None if any(isinstance(reply, Exception) for reply in replies) else replies[2:]
+    def read(self, keys: Sequence[bytes], fields: Sequence[bytes]) -> list[list[bytes] | None]:
+        """The fields of hashes, which are watched from before on; None for a key that has not all of them.
+
+        No script reads them: that would cost the server three times as much.
+        """
+        begun = self._connection.pack_commands([("UNWATCH",), ("WATCH", *keys)])
+        # Packed by hand: the library takes longer to pack so many commands than the server to carry them out.
+        tail = b"".join(b"$%d\r\n%s\r\n" % (len(field), field) for field in fields)
+        head = b"*%d\r\n$5\r\nHMGET\r\n" % (len(fields) + 2)
+        reads = b"".join([b"%s$%d\r\n%s\r\n%s" % (head, len(key), key, tail) for key in keys])
+        self._connection.send_packed_command([*begun, reads])
+        _, watched, *found = [self._reply() for _ in range(len(keys) + 2)]
+        if isinstance(watched, Exception):
+            return [None] * len(keys)
+        return [values if isinstance(values, list) and None not in values else None for values in found]
 
     def write(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """The replies of a script that writes; none of its calls was carried out if a watched key was touched."""
-        *_, replies = self._send([("MULTI",), *_scripts(script, calls), ("EXEC",)])
+        commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
+        *_, replies = self._send([("MULTI",), *commands, ("EXEC",)])
         return replies if isinstance(replies, list) else [None] * len(calls)
 
     def _send(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
@@ -59,7 +71,3 @@ class Watch:
             return self._connection.read_response(disable_decoding=True)
         except redis.ResponseError as error:
             return error
-
-
-def _scripts(script: Script, calls: Sequence[Call]) -> list[Sequence[Any]]:
-    return [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]

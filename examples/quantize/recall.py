@@ -1,0 +1,56 @@
+"""How good would search be with int8 vectors? Measured on the vectors that are stored, before anything is changed.
+
+    python recall.py 0.00576
+
+The scale is the one that `rvlstate plan` shows: value = integer x scale.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from redisvl.index import SearchIndex
+
+SCHEMA = Path(__file__).parent / "indexes" / "airports.yaml"
+STORED = "<f2"
+K = 10
+TIE = 1e-6
+
+
+def as_int8(vectors: np.ndarray, scale: float) -> np.ndarray:
+    """Vectors as rvlstate stores them in int8; encode the vectors of queries in the same way."""
+    return np.clip(np.rint(vectors / scale), -127, 127).astype(np.int8)
+
+
+def recall(vectors: np.ndarray, smaller: np.ndarray) -> float:
+    """The share of true nearest neighbours by cosine that the smaller vectors find too, with each document as a query."""
+    true, found = similarities(vectors), similarities(smaller.astype(np.float32))
+    farthest = np.sort(true, axis=1)[:, -K, np.newaxis] - TIE  # an answer as near as the last true one counts as well
+    answers = np.argsort(-found, axis=1, kind="stable")[:, :K]
+    return float(np.mean(np.take_along_axis(true, answers, axis=1) >= farthest))
+
+
+def similarities(vectors: np.ndarray) -> np.ndarray:
+    """The cosine of each vector with each."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+def stored() -> np.ndarray:
+    """The vectors of all documents."""
+    index = SearchIndex.from_yaml(str(SCHEMA), redis_url=os.environ["REDIS_URL"])
+    pipeline = index.client.pipeline(transaction=False)
+    for key in sorted(index.client.scan_iter("airport:*", count=1000)):
+        pipeline.hget(key, "embedding")
+    blobs = pipeline.execute()
+    index.disconnect()
+    return np.stack([np.frombuffer(blob, dtype=STORED) for blob in blobs]).astype(np.float32)
+
+
+if __name__ == "__main__":
+    vectors, scale = stored(), float(sys.argv[1])
+    print(f"recall@{K} with int8 and a scale of {scale}: {recall(vectors, as_int8(vectors, scale)):.3f}")
+    print(f"recall@{K} if the scale were ten times as large: {recall(vectors, as_int8(vectors, scale * 10)):.3f}")

@@ -1,0 +1,314 @@
+"""What the operations about documents ask and decide, driven by scripted passes: quiet, busy, bad rows, filters."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from rvlstate.errors import GateFailedError
+from rvlstate.model.canonical import mask
+from rvlstate.model.catalog import LiveIndex, Statistics
+from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.field import Flat, NumericField, TextField, VectorField
+from rvlstate.model.rewrite import FieldRewrite, Rewrite, Source, VectorShape
+from rvlstate.model.state import Intent, State
+from rvlstate.model.transform import Cast
+from rvlstate.plan.effects import (
+    BadRow,
+    Batch,
+    Effect,
+    Gauge,
+    Look,
+    Memory,
+    Pause,
+    Report,
+    Restored,
+    Sweep,
+    Tally,
+    Tidy,
+)
+from rvlstate.plan.effects import Restore as RestoreEffect
+from rvlstate.plan.operations import (
+    AnyOperation,
+    DropIndex,
+    FinishRollback,
+    GiveUpRewrite,
+    RehearseRewrite,
+    RestoreDocuments,
+    RewriteDocuments,
+    SettleDocuments,
+)
+from rvlstate.plan.operations.rewrite_documents import MOST_PASSES
+
+BEFORE = IndexDefinition(
+    prefixes=("p:",),
+    filter="@price > 0",
+    fields=(
+        TextField(name="title", identifier="title"),
+        NumericField(name="price", identifier="price"),
+        VectorField(name="v", identifier="v", search=Flat(), dims=4, datatype="float32", distance_metric="cosine"),
+    ),
+)
+AFTER = replace(BEFORE, fields=(*BEFORE.fields[:2], replace(BEFORE.fields[2], datatype="float16")))
+HALF = FieldRewrite(
+    field="v",
+    reads=(Source(identifier="v", kind="vector", shape=VectorShape(datatype="float32", dims=4)),),
+    steps=(Cast(),),
+    writes=Source(identifier="v", kind="vector", shape=VectorShape(datatype="float16", dims=4)),
+    layout="length",
+)
+RECREATE = Rewrite(
+    id="goods-1",
+    name="goods",
+    strategy="recreate",
+    before=BEFORE,
+    after=AFTER,
+    fields=(HALF,),
+    physical="goods@1",
+    target="goods@2",
+    documents=10,
+)
+BACKFILL = replace(RECREATE, strategy="backfill")
+ROW = BadRow(key="p:1", field="v", reason="5 bytes", detail="Traceback")
+
+
+@dataclass(slots=True)
+class Stage:
+    """Answers effects: each pass gets the next tally, the last one for ever; indexes come and go by FT commands."""
+
+    tallies: Sequence[Tally] = (Tally(seen=10),)
+    indexes: set[str] = field(default_factory=set)
+    effects: list[Effect] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+
+    def run(self, operation: AnyOperation) -> None:
+        """Drive the flow to its end."""
+        left = deque(self.tallies)
+        flow = operation.flow()
+        answer: Any = None
+        try:
+            while True:
+                effect = flow.send(answer)
+                self.effects.append(effect)
+                answer = self._answer(effect, left)
+        except StopIteration:
+            return
+
+    @property
+    def sweeps(self) -> list[Sweep]:
+        """The passes that were asked for."""
+        return [effect for effect in self.effects if isinstance(effect, Sweep)]
+
+    @property
+    def tidied(self) -> bool:
+        """Whether what was kept beside the documents was removed."""
+        return any(isinstance(effect, Tidy) for effect in self.effects)
+
+    def _answer(self, effect: Effect, left: deque[Tally]) -> Any:
+        match effect:
+            case Look(name):
+                figures = Statistics(documents=10)
+                return (
+                    LiveIndex(name=name, definition=mask(BEFORE), statistics=figures) if name in self.indexes else None
+                )
+            case Gauge():
+                return Memory(used=1, limit=0)
+            case Batch(commands):
+                return [self._command(command) for command in commands]
+            case Sweep():
+                return left.popleft() if len(left) > 1 else left[0]
+            case RestoreEffect():
+                return Restored(rows=3, restored=2, newer=1)
+            case Pause() | Report() | Tidy():
+                return None
+            case _:
+                raise AssertionError(f"an unforeseen {effect}")
+
+    def _command(self, command: tuple[str, ...]) -> str:
+        name = command[0] if command[0] != "EVAL" else "FT.DROPINDEX"
+        index = command[3] if command[0] == "EVAL" else command[1]
+        self.sent.append(f"{name} {index}")
+        if name == "FT.CREATE":
+            self.indexes.add(index)
+        else:
+            self.indexes.discard(index)
+        return "OK"
+
+
+def test_a_rehearsal_creates_the_definition_nowhere_and_drops_it() -> None:
+    """Section 4: everything that can fail is tried before the drop; nothing of it is left."""
+    stage = Stage()
+    stage.run(RehearseRewrite(name="goods", rewrite=RECREATE))
+    assert stage.sent == ["FT.CREATE goods@2~rehearsal", "FT.DROPINDEX goods@2~rehearsal"]
+    assert [sweep.mode for sweep in stage.sweeps] == ["rehearse"]
+    assert stage.indexes == set()
+
+
+def test_a_rehearsal_drops_what_a_killed_one_left() -> None:
+    """The scratch index is made anew, so that the server accepts it."""
+    stage = Stage(indexes={"goods@2~rehearsal"})
+    stage.run(RehearseRewrite(name="goods", rewrite=RECREATE))
+    assert stage.sent[0] == "FT.DROPINDEX goods@2~rehearsal"
+
+
+def test_a_rehearsal_of_a_backfill_creates_no_index() -> None:
+    """The index stays as it is; only documents are tried."""
+    stage = Stage()
+    stage.run(RehearseRewrite(name="goods", rewrite=BACKFILL))
+    assert stage.sent == []
+
+
+def test_a_rehearsal_begins_the_change_when_it_is_done() -> None:
+    """From then on the state knows the change; the scratch index is known only while it may exist."""
+    operation = RehearseRewrite(name="goods", rewrite=RECREATE)
+    intended = operation.intend(State())
+    assert [intent.physical for intent in intended.intents] == ["goods@2~rehearsal"]
+    done = operation.record(intended)
+    assert (done.rewrite("goods"), done.intents) == (RECREATE, ())
+
+
+def test_a_drop_for_a_recreate_is_remembered() -> None:
+    """Whoever goes on knows that the old index is gone by our own hand."""
+    state = State().with_rewrite(RECREATE)
+    dropped = DropIndex(physical="goods@1", because="recreated", recreates="goods").record(state).rewrite("goods")
+    assert dropped is not None
+    assert dropped.dropped
+
+
+def test_passes_go_on_until_one_finds_nothing() -> None:
+    """A pass may begin in the middle, so that a second one always follows; only the first may resume."""
+    stage = Stage(tallies=[Tally(seen=10, written=10), Tally(seen=10, written=2), Tally(seen=10, done=10)])
+    stage.run(RewriteDocuments(name="goods", rewrite=RECREATE))
+    assert [sweep.resume for sweep in stage.sweeps] == [True, False, False]
+
+
+def test_a_quiet_first_pass_is_confirmed() -> None:
+    """It may have begun behind documents that were never looked at."""
+    stage = Stage(tallies=[Tally(seen=1), Tally(seen=10)])
+    stage.run(RewriteDocuments(name="goods", rewrite=RECREATE))
+    assert len(stage.sweeps) == 2
+
+
+def test_writers_do_not_keep_the_passes_going_for_ever() -> None:
+    """What they leave is settled when the index serves again."""
+    stage = Stage(tallies=[Tally(seen=100, written=50)])
+    stage.run(RewriteDocuments(name="goods", rewrite=RECREATE))
+    assert len(stage.sweeps) == MOST_PASSES
+
+
+def test_next_to_nothing_is_enough() -> None:
+    """One of a thousand is left to the passes after the index serves."""
+    stage = Stage(tallies=[Tally(seen=1000, written=999), Tally(seen=1000, written=1)])
+    stage.run(RewriteDocuments(name="goods", rewrite=RECREATE))
+    assert len(stage.sweeps) == 2
+
+
+def test_the_filter_of_a_dropped_index_is_kept_by_one_of_ours() -> None:
+    """It is made once, asked in each pass, and holds the fields of the filter only."""
+    stage = Stage()
+    stage.run(RewriteDocuments(name="goods", rewrite=RECREATE, members=RECREATE.members))
+    assert stage.sent == ["FT.CREATE goods@2~members"]
+    assert {sweep.members for sweep in stage.sweeps} == {"goods@2~members"}
+    (create,) = [batch.commands[0] for batch in stage.effects if isinstance(batch, Batch)]
+    assert {"price", "@price > 0"} <= set(create)
+    assert not {"title", "v"} & set(create)
+
+
+def test_settling_takes_as_long_as_asked_for() -> None:
+    """Quiet passes and pauses count; a late write begins anew."""
+    quiet = Tally(seen=10, done=10, seconds=1.0)
+    stage = Stage(tallies=[quiet, replace(quiet, written=1), quiet])
+    stage.run(SettleDocuments(name="goods", rewrite=RECREATE, seconds=5.0))
+    paused = sum(effect.seconds for effect in stage.effects if isinstance(effect, Pause))
+    after_the_late_write = len(stage.sweeps) - 2
+    assert after_the_late_write * 1.0 + paused >= 5.0
+    assert stage.tidied
+
+
+def test_settling_for_no_time_is_one_pass() -> None:
+    """`settle: 0s` asks for one pass that finds nothing."""
+    stage = Stage()
+    stage.run(SettleDocuments(name="goods", rewrite=RECREATE, seconds=0.0))
+    assert (len(stage.sweeps), stage.tidied) == (1, True)
+
+
+def test_settling_gives_up_on_writers_that_never_stop() -> None:
+    """The figures are told, nothing is tidied, and the change stays begun: apply goes on."""
+    stage = Stage(tallies=[Tally(seen=10, written=3, seconds=1.0)])
+    with pytest.raises(GateFailedError, match="still write documents of goods in the old layout") as caught:
+        stage.run(SettleDocuments(name="goods", rewrite=RECREATE, seconds=1.0))
+    assert "3 of them" in caught.value.why
+    assert not stage.tidied
+
+
+def test_settling_fails_on_documents_that_were_left() -> None:
+    """More than allowed: named with key, reason and the user's own traceback."""
+    stage = Stage(tallies=[Tally(seen=10, bad=2, bad_rows=(ROW,))])
+    with pytest.raises(GateFailedError, match="2 documents of goods cannot be transformed") as caught:
+        stage.run(SettleDocuments(name="goods", rewrite=RECREATE, max_bad_rows=1))
+    assert "p:1: v: 5 bytes" in caught.value.why
+    assert "Traceback" in caught.value.why
+    assert not stage.tidied
+
+
+def test_settling_lets_allowed_bad_rows_be() -> None:
+    """They are counted, and the change is complete."""
+    stage = Stage(tallies=[Tally(seen=10, bad=2, bad_rows=(ROW,))])
+    stage.run(SettleDocuments(name="goods", rewrite=RECREATE, seconds=0.0, max_bad_rows=2))
+    assert stage.tidied
+
+
+def test_a_change_without_documents_is_only_completed() -> None:
+    """Recreating an index over the same documents needs no pass."""
+    stage = Stage()
+    stage.run(SettleDocuments(name="goods", rewrite=replace(RECREATE, fields=()), seconds=5.0))
+    assert (stage.sweeps, stage.tidied) == ([], True)
+
+
+def test_a_complete_change_leaves_nothing_in_the_state() -> None:
+    """Neither the change nor what was known of the index that is gone."""
+    old = Intent(physical="goods@1", name="goods", definition=BEFORE)
+    state = State().with_rewrite(RECREATE).with_intent(old)
+    assert SettleDocuments(name="goods", rewrite=RECREATE).record(state) == State()
+
+
+def test_giving_up_only_tidies() -> None:
+    """The documents stay as they are."""
+    stage = Stage()
+    operation = GiveUpRewrite(name="goods", rewrite=RECREATE)
+    stage.run(operation)
+    assert ([type(effect) for effect in stage.effects], stage.sent) == ([Tidy], [])
+    assert operation.record(State().with_rewrite(RECREATE)) == State()
+
+
+def test_restoring_drops_the_new_index_first() -> None:
+    """Rewriting under a vector index would build it document by document; from here on the change counts as begun."""
+    stage = Stage(indexes={"goods@2"})
+    operation = RestoreDocuments(
+        name="goods",
+        rewrite=RECREATE,
+        backup="kept",
+        pace=RewriteDocuments(name="", rewrite=RECREATE).pace,
+        drops=("goods@2",),
+    )
+    stage.run(operation)
+    restores = [number for number, effect in enumerate(stage.effects) if isinstance(effect, RestoreEffect)]
+    drops = [number for number, effect in enumerate(stage.effects) if isinstance(effect, Batch)]
+    assert stage.sent == ["FT.DROPINDEX goods@2"]
+    assert max(drops) < min(restores)
+    begun = operation.intend(State()).rewrite("goods")
+    assert begun is not None
+    assert begun.dropped
+
+
+def test_a_finished_rollback_leaves_nothing_begun() -> None:
+    """Neither in the state nor beside the documents."""
+    stage = Stage()
+    operation = FinishRollback(name="goods", rewrite=RECREATE)
+    stage.run(operation)
+    assert stage.tidied
+    assert operation.record(State().with_rewrite(RECREATE)).rewrite("goods") is None
