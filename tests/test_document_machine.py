@@ -5,18 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from document_machine import DocumentMachine
+from document_machine import REWRITE, WATCHED, DocumentMachine
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from rvlstate.model.rewrite import Rewrite
 
-@pytest.mark.parametrize(("where", "examples"), [("redis_url", 30), ("cluster_url", 5)])
+
+@pytest.mark.parametrize(
+    ("where", "examples", "rewrite"),
+    [("redis_url", 25, REWRITE), ("redis_url", 15, WATCHED), ("cluster_url", 5, REWRITE)],
+    ids=["all-layouts", "watched", "cluster"],
+)
 def test_no_update_is_lost_and_no_transform_applied_twice(
-    request: pytest.FixtureRequest, where: str, examples: int
+    request: pytest.FixtureRequest, where: str, examples: int, rewrite: Rewrite
 ) -> None:
-    machine = type(
-        "Machine", (DocumentMachine,), {"url": request.getfixturevalue(where).replace("redis+cluster", "redis")}
-    )
+    url = request.getfixturevalue(where).replace("redis+cluster", "redis")
+    machine = type("Machine", (DocumentMachine,), {"url": url, "rewrite": rewrite})
     run_state_machine_as_test(
         machine,
         settings=settings(

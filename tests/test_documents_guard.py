@@ -106,6 +106,64 @@ def test_newer_writes_win_and_the_next_pass_sees_them(connection: Connection, cl
     assert client.hget("doc:1", "v") == floats(9, 9, 9, 9, form="e")
 
 
+def watched_meddling(connection: Connection, meddle: Callable[[], object]) -> Any:
+    """A pass that watches documents, with something done to them between reading and writing."""
+    done: list[object] = []
+
+    def once() -> None:
+        if not done:
+            done.append(meddle())
+
+    return sweep(connection, cast(), guard=once)
+
+
+def test_watched_documents_are_as_safe_as_guarded_ones(connection: Connection, client: Any) -> None:
+    for name in ("gone", "expired", "newer", "unrelated", "field", "quiet", "json"):
+        client.hset(f"doc:{name}", mapping={"v": F32, "title": "a"})
+    client.hset("doc:none", "title", "a")
+    client.set("doc:text", "t")
+
+    def meddle() -> None:
+        client.delete("doc:gone", "doc:json")
+        client.set("doc:json", "text")
+        client.pexpire("doc:expired", 1)
+        client.hset("doc:newer", "v", NEWER)
+        client.hset("doc:unrelated", "title", "b")
+        client.execute_command("HPEXPIRE", "doc:field", 1, "FIELDS", 1, "v")
+        time.sleep(0.01)
+
+    tally = watched_meddling(connection, meddle)
+    assert (tally.seen, tally.written, tally.done, tally.foreign) == (9, 2, 1, 1)
+    assert (tally.gone, tally.moved_on) == (2, 3)
+    assert client.exists("doc:gone", "doc:expired") == 0
+    assert client.hget("doc:newer", "v") == NEWER
+    assert client.hgetall("doc:unrelated") == {b"v": F16, b"title": b"b"}
+    assert client.hgetall("doc:quiet") == {b"v": F16, b"title": b"a"}
+    assert client.hgetall("doc:field") == {b"title": b"a"}
+
+
+def test_a_watched_field_that_expires_by_itself_stays_away(connection: Connection, client: Any) -> None:
+    client.hset("doc:1", mapping={"v": F32, "title": "a"})
+    client.config_set("hz", 1)
+    client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    client.execute_command("HPEXPIRE", "doc:1", 60, "FIELDS", 1, "v")
+    try:
+        assert watched_meddling(connection, lambda: time.sleep(0.1)).moved_on == 1
+        assert client.hgetall("doc:1") == {b"title": b"a"}
+    finally:
+        client.execute_command("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+        client.config_set("hz", 10)
+
+
+def test_watched_documents_keep_their_expiries(connection: Connection, client: Any) -> None:
+    client.hset("doc:1", mapping={"v": F32, "title": "a"})
+    client.pexpireat("doc:1", 4102444800123)
+    client.execute_command("HPEXPIREAT", "doc:1", 4102444700456, "FIELDS", 1, "v")
+    assert sweep(connection, cast()).written == 1
+    assert client.pexpiretime("doc:1") == 4102444800123
+    assert client.execute_command("HPEXPIRETIME", "doc:1", "FIELDS", 1, "v") == [4102444700456]
+
+
 def test_a_document_that_became_something_else_is_left(connection: Connection, client: Any) -> None:
     client.hset("doc:1", mapping={"v": F32})
 

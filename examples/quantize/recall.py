@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import numpy as np
-from redisvl.index import SearchIndex
+import redis
 
-SCHEMA = Path(__file__).parent / "indexes" / "airports.yaml"
 STORED = "<f2"
 K = 10
 TIE = 1e-6
@@ -41,12 +39,10 @@ def similarities(vectors: np.ndarray) -> np.ndarray:
 
 def stored() -> np.ndarray:
     """The vectors of all documents."""
-    index = SearchIndex.from_yaml(str(SCHEMA), redis_url=os.environ["REDIS_URL"])
-    pipeline = index.client.pipeline(transaction=False)
-    for key in sorted(index.client.scan_iter("airport:*", count=1000)):
-        pipeline.hget(key, "embedding")
-    blobs = pipeline.execute()
-    index.disconnect()
+    with redis.from_url(os.environ["REDIS_URL"]) as client, client.pipeline(transaction=False) as pipeline:
+        for key in sorted(client.scan_iter("airport:*", count=1000)):
+            pipeline.hget(key, "embedding")
+        blobs = pipeline.execute()
     return np.stack([np.frombuffer(blob, dtype=STORED) for blob in blobs]).astype(np.float32)
 
 

@@ -1,6 +1,6 @@
 """Run the benchmarks: a table for people on stderr, one line of JSON on stdout.
 
-python tests/benchmarks [--sizes 10,100,1000] [--profile SIZE] [--apply SIZE]
+python tests/benchmarks [--sizes 10,100,1000] [--profile SIZE] [--apply SIZE] [--documents 100000] [--memory SIZES]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from planning import GOAL_SECONDS, PHASES, measure_apply, measure_planning, profile_planning
+from rewriting import GOAL_FLOOR, GOAL_PEER, measure_batches, measure_documents, measure_memory
 from servers import guarded_root
 from startup import measure_startup
 
@@ -32,6 +33,9 @@ def main() -> None:
             "startup": measure_startup(),
             "plan": [measure_planning(root, size) for size in options.sizes],
             "apply": [measure_apply(root / "apply", size) for size in options.apply],
+            "documents": [measure_documents(root, size, options.dims) for size in options.documents],
+            "batches": [row for size in options.documents for row in measure_batches(root, min(size, 20_000), 768)],
+            "memory": measure_memory(root, options.memory),
         }
     _tell(found)
     print(json.dumps(found))
@@ -45,6 +49,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sizes", type=sizes, default=[10, 100, 1000], help="numbers of indexes to plan")
     parser.add_argument("--apply", type=sizes, default=[10, 100], help="numbers of indexes to create by one apply")
     parser.add_argument("--profile", type=int, metavar="SIZE", help="profile the planning of so many indexes instead")
+    parser.add_argument(
+        "--documents", type=sizes, default=[100_000], help="numbers of documents to rewrite, with the peer"
+    )
+    parser.add_argument("--dims", type=int, default=768, help="their vectors")
+    parser.add_argument(
+        "--memory", type=sizes, default=[50_000, 200_000], help="numbers of documents to measure memory at"
+    )
     return parser.parse_args()
 
 
@@ -71,7 +82,28 @@ def _tell(found: dict[str, Any]) -> None:
     lines += [f"(goal for 1,000: {GOAL_SECONDS} s)", ""]
     for row in found["apply"]:
         lines.append(f"apply, creating {row['indexes']:,}: {row['seconds']:.2f} s in {row['steps']:,} steps")
+    lines += _about_documents(found)
     sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _about_documents(found: dict[str, Any]) -> list[str]:
+    lines = []
+    for row in found["documents"]:
+        floor, ours, peer = row["floor"], row["ours"], row["peer"]
+        lines += [
+            "",
+            f"{row['documents']:,} x {row['dims']}, float32 -> float16 under FLAT",
+            f"  floor    {floor['seconds']:7.2f} s ({floor['us_per_document']} us a document)",
+            f"  writing  {ours['writing_seconds']:7.2f} s, {row['rewriting_to_floor']} x floor (goal: {GOAL_FLOOR} x)",
+            f"  apply    {ours['apply_seconds']:7.2f} s, search down for {ours['downtime_seconds']:.2f} s",
+            f"  peer     {peer['apply_seconds']:7.2f} s, {row['peer_to_ours']} x ours (goal: {GOAL_PEER} x)",
+            f"           {peer['phases']}",
+        ]
+    lines += [
+        f"batches of {row['batch_size']:5}: {row['us_per_document']:6.1f} us a document" for row in found["batches"]
+    ]
+    lines += [f"apply over {row['documents']:9,} documents: {row['megabytes']} MB at most" for row in found["memory"]]
+    return lines
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 import redis
-from document_machine import DocumentMachine
+from document_machine import REWRITE, WATCHED, DocumentMachine
 from document_runner import contents, fill, killed_until_done, run
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+
+from rvlstate.model.rewrite import Rewrite
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -29,9 +31,14 @@ def test_a_hundred_kills(request: pytest.FixtureRequest, where: str) -> None:
         assert contents(client, COUNT) == undisturbed
 
 
-@pytest.mark.parametrize(("where", "examples"), [("redis_url", 1000), ("cluster_url", 150)])
-def test_many_histories(request: pytest.FixtureRequest, where: str, examples: int) -> None:
-    machine = type("Machine", (DocumentMachine,), {"url": request.getfixturevalue(where).replace("+cluster", "")})
+@pytest.mark.parametrize(
+    ("where", "examples", "rewrite"),
+    [("redis_url", 1000, REWRITE), ("redis_url", 500, WATCHED), ("cluster_url", 150, REWRITE)],
+    ids=["all-layouts", "watched", "cluster"],
+)
+def test_many_histories(request: pytest.FixtureRequest, where: str, examples: int, rewrite: Rewrite) -> None:
+    url = request.getfixturevalue(where).replace("+cluster", "")
+    machine = type("Machine", (DocumentMachine,), {"url": url, "rewrite": rewrite})
     run_state_machine_as_test(
         machine,
         settings=settings(
