@@ -149,6 +149,7 @@ class Project(Session):
                 run=run,
                 operation=operation,
             )
+            desk.note_settled = execution.note_settled
             codes = tuple(hazard.code for hazard in plan.hazards)
             return execution.carry_out(identify(), codes)
 

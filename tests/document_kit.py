@@ -42,7 +42,7 @@ class StopAfter:
     batches: int
     reason: str = ""
 
-    def admit(self, documents: int) -> None:
+    def admit(self, documents: int) -> None:  # noqa: ARG002  # the protocol
         """Until it is enough."""
         if self.batches <= 0:
             raise InterruptedRunError("stopped by the test")

@@ -1,4 +1,4 @@
-"""A model of documents under writers and passes: a reference of what a pass does, and Hypothesis rules over a server."""
+"""A model of documents under writers and passes: what a pass does, once more, and Hypothesis rules over a server."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class _Crashing(Kept):
         super().__init__()
         self.left = left
 
-    def keep(self, rows: Any) -> None:
+    def keep(self, rows: Any) -> None:  # noqa: ARG002  # the protocol
         """Once more, or no more."""
         self.left -= 1
         if self.left < 0:
@@ -307,7 +307,10 @@ class DocumentMachine(RuleBasedStateMachine):
         return {"m:f": shout, "m:g": ask}
 
     def _sweep(self, meddle: Callable[[], None] = lambda: None, **options: Any) -> Any:
-        return sweep(self.connection, REWRITE, **{"pacer": Unhurried(), **options}, functions=self._functions(meddle))
+        options = {"pacer": Unhurried(), "functions": self._functions(meddle), **options}
+        if self.rewrite is WATCHED:
+            options["guard"] = meddle  # it is asked between reading and writing
+        return sweep(self.connection, self.rewrite, **options)
 
     def _there(self, key: str) -> Document:
         client: Any = self.client

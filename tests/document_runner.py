@@ -1,4 +1,4 @@
-"""A process that rewrites documents and may be killed: casts float16 to bfloat16, adds one, and renames, in one pass."""
+"""A process that rewrites documents and may be killed: casts float16 to bfloat16, adds one, renames, in one pass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,8 +79,6 @@ def _started(url: str, count: int, batch_size: int, *, resume: bool) -> subproce
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=environ)
 
-
-Runner = Callable[[], None]
 
 if __name__ == "__main__":
     print("begin", flush=True)

@@ -49,6 +49,7 @@ VOLATILE = tuple(
         (r"pid \d+", "pid PID"),
         (r"serial \d+", "serial SERIAL"),
         (r"Redis [\d.]+, search [\d.]+", "VERSIONS"),
+        (r"integer x [\d.]+", "integer x SCALE"),  # chosen from a random sample
         (r"(under |about )?[\d.,]+ (ms|s|min|h)\b", "SECONDS"),
         (r"[\d.,]+ ([KMG]iB|B)\b", "SIZE"),
         (r"\s+", " "),  # lines are wrapped according to the width of what was blanked

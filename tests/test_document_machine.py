@@ -20,6 +20,7 @@ from rvlstate.model.rewrite import Rewrite
 def test_no_update_is_lost_and_no_transform_applied_twice(
     request: pytest.FixtureRequest, where: str, examples: int, rewrite: Rewrite
 ) -> None:
+    """Nothing comes back from the dead either, and expiries are kept."""
     url = request.getfixturevalue(where).replace("redis+cluster", "redis")
     machine = type("Machine", (DocumentMachine,), {"url": url, "rewrite": rewrite})
     run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""Which keys a pass handles: any bytes, overlapping prefixes, other types, a filter, another prefix, slots, resuming."""
+"""Which keys a pass handles: any bytes, overlapping prefixes, other types, filters, new prefixes, slots, resuming."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from redis.crc import key_slot
 
 from rvlstate.errors import InterruptedRunError
 from rvlstate.model.definition import IndexDefinition
+from rvlstate.plan.effects import Tally
 from rvlstate.runtime.connect import Connection, connect
 from rvlstate.runtime.documents.beside import Beside, slot_tags
 from rvlstate.runtime.documents.blueprint import blueprint_of
 from rvlstate.runtime.documents.ledger import Ledger, Place
 from rvlstate.runtime.documents.scan import Wanted, glob_escaped
 from rvlstate.runtime.state_keys import StateKeys
-from rvlstate.plan.effects import Tally
 
 F32, F16 = floats(1, 2, 3, 4), floats(1, 2, 3, 4, form="e")
 
@@ -68,16 +68,18 @@ def client(connection: Connection) -> Iterator[Any]:
 
 
 def test_any_bytes_make_a_key(connection: Connection, client: Any) -> None:
+    """Scenario 28: exact bytes, also in digests beside them."""
     for key in WEIRD:
         client.hset(key, mapping={"v": F32, "a": b"\xff"})
     rewrite = rewrite_of(*cast().fields, renamed("a", "b"))
     assert sweep(connection, rewrite, batch_size=3).written == len(WEIRD)
     assert sweep(connection, rewrite).done == len(WEIRD)
     assert all(client.hgetall(key) == {b"v": F16, b"b": b"\xff"} for key in WEIRD)
-    assert sorted(key for key in client.keys() if b"rvlstate" not in key) == sorted(WEIRD)
+    assert sorted(key for key in client.scan_iter() if b"rvlstate" not in key) == sorted(WEIRD)
 
 
 def test_overlapping_prefixes_are_scanned_once(connection: Connection, client: Any) -> None:
+    """Scenario 27: each key is handled once."""
     for key in ("doc:1", "doc:v2:1", "document", "dog:1", "other"):
         client.hset(key, "v", F32)
     tally = sweep(connection, cast(prefixes=("doc", "doc:", "doc:v2:", "dog:")))
@@ -86,6 +88,7 @@ def test_overlapping_prefixes_are_scanned_once(connection: Connection, client: A
 
 
 def test_prefixes_with_wildcards_are_taken_literally(connection: Connection, client: Any) -> None:
+    """A prefix is no pattern."""
     for key in ("a*:1", "a?:1", "ab:1", "a[b]:1", "a\\:1"):
         client.hset(key, "v", F32)
     assert sweep(connection, cast(prefixes=("a*:",))).seen == 1
@@ -94,6 +97,7 @@ def test_prefixes_with_wildcards_are_taken_literally(connection: Connection, cli
 
 
 def test_an_empty_prefix_takes_everything_but_what_is_ours(connection: Connection, client: Any) -> None:
+    """Digests and states are neither documents nor foreign."""
     client.hset("anything", "a", "1")
     client.set("counter", 1)
     client.set("{rvlstate:shop}:state", "ours")
@@ -104,6 +108,7 @@ def test_an_empty_prefix_takes_everything_but_what_is_ours(connection: Connectio
 
 
 def test_other_types_are_counted_and_left(connection: Connection, client: Any) -> None:
+    """Scenario 24."""
     client.hset("doc:1", "v", F32)
     client.set("doc:counter", 1)
     client.xadd("doc:stream", {"v": F32})
@@ -117,13 +122,15 @@ def test_other_types_are_counted_and_left(connection: Connection, client: Any) -
 @pytest.mark.parametrize("protocol", [2, 3])
 @pytest.mark.parametrize("where", ["redis_url", "cluster_url"])
 def test_what_the_filter_leaves_out_is_left_alone(request: pytest.FixtureRequest, where: str, protocol: int) -> None:
+    """Scenario 25, as either protocol tells it."""
     with connect(request.getfixturevalue(where), protocol=protocol) as connection:
         keys: Any = connection.keys
         for number in range(30):
             keys.hset(f"doc:{number}", mapping={"price": number, "v": "\x00" * 16})
         keys.hset(b"doc:\xff", mapping={"price": 99, "v": "\x00" * 16})
         make = "FT.CREATE mem ON HASH PREFIX 1 doc: FILTER @price>=20 SCHEMA zz__ TAG"
-        connection.search.execute_command(*make.split())
+        search: Any = connection.search
+        search.execute_command(*make.split())
         eventually(lambda: _count(connection) == 11)
         tally = sweep(connection, cast(), members="mem", batch_size=7)
         assert (tally.seen, tally.written, tally.excluded) == (31, 11, 20)
@@ -132,7 +139,8 @@ def test_what_the_filter_leaves_out_is_left_alone(request: pytest.FixtureRequest
 
 
 def _count(connection: Connection) -> int:
-    reply = connection.search.execute_command("FT.SEARCH", "mem", "*", "LIMIT", "0", "0")
+    search: Any = connection.search
+    reply = search.execute_command("FT.SEARCH", "mem", "*", "LIMIT", "0", "0")
     return int(reply["total_results"] if isinstance(reply, dict) else reply[0])
 
 
@@ -159,6 +167,7 @@ def moved(old: str, new: str, *fields: Any) -> Any:
 def test_documents_move_to_another_prefix_once(
     alone: Connection, old: str, new: str, keys: list[str], after: list[str]
 ) -> None:
+    """Scenario 27: it terminates where one prefix begins the other, either way."""
     client: Any = alone.keys
     for key in keys:
         client.hset(key, mapping={"title": key})
@@ -166,15 +175,16 @@ def test_documents_move_to_another_prefix_once(
     rewrite = moved(old, new, made("title", "copy"))
     for _ in range(3):
         sweep(alone, rewrite)
-    found = sorted(key for key in client.keys() if "rvlstate" not in key)
+    found = sorted(key for key in client.scan_iter() if "rvlstate" not in key)
     assert found == sorted(after)
     assert all(client.pexpiretime(key) == 4102444800123 for key in found)
     assert sweep(alone, rewrite).written == 0
     worker(alone).tidy(rewrite)
-    assert not [key for key in client.keys() if "rvlstate" in key]
+    assert not [key for key in client.scan_iter() if "rvlstate" in key]
 
 
 def test_a_document_under_the_new_key_is_never_overwritten(alone: Connection) -> None:
+    """It is taken for the newer one, and the other is told."""
     client: Any = alone.keys
     client.hset("a:1", "title", "old")
     client.hset("b:1", "title", "new")
@@ -196,6 +206,7 @@ def fill(client: Any, count: int) -> None:
 def test_a_stopped_pass_goes_on_with_another_batch_size(
     connection: Connection, client: Any, sizes: tuple[int, int]
 ) -> None:
+    """Scenario 47: from where all batches were complete, with the counts till there."""
     fill(client, 6000)
     rewrite = cast("float16", "bfloat16", documents=6000)
     told: list[tuple[int, int]] = []
@@ -223,6 +234,7 @@ def test_a_stopped_pass_goes_on_with_another_batch_size(
 
 
 def test_a_checkpoint_of_another_mode_or_process_is_not_used(alone: Connection) -> None:
+    """It is a hint: a damaged one is as good as none."""
     client: Any = alone.keys
     fill(client, 2000)
     with pytest.raises(InterruptedRunError):
@@ -263,6 +275,7 @@ def _is_whole(client: Any) -> bool:
 
 
 def test_three_nodes_side_by_side_with_moving_slots(tmp_path: Path) -> None:
+    """Scenarios 44 and 45: a hot slot moves away, key by key, while it is rewritten."""
     with three_nodes(tmp_path) as (ports, clients), connect(f"redis+cluster://127.0.0.1:{ports[0]}") as connection:
         keys: Any = connection.keys
         for number in range(1500):
@@ -298,7 +311,7 @@ class _Moving:
         self._target = next(client for client in clients if client is not self._source)
         self._batches = 0
 
-    def admit(self, documents: int) -> None:
+    def admit(self, documents: int) -> None:  # noqa: ARG002  # the protocol
         """Half of the keys move after some batches, the rest and the slot after some more."""
         self._batches += 1
         if self._batches == 3:
@@ -333,6 +346,7 @@ def _owns(client: Any, slot: int) -> bool:
 
 
 def test_every_slot_has_a_short_tag() -> None:
+    """So that a script may touch a document and what is beside it."""
     tags = slot_tags()
     assert all(key_slot(tag.encode()) == slot for slot, tag in enumerate(tags))
     assert max(map(len, tags)) <= 4
@@ -342,6 +356,7 @@ def test_every_slot_has_a_short_tag() -> None:
 
 
 def test_what_is_complete_counts_only_up_to_the_first_batch_that_is_not() -> None:
+    """Whoever goes on begins there; what was written stays counted."""
     ledger = Ledger(Place())
     one, two, three = (ledger.open() for _ in range(3))
     ledger.close(two, Tally(seen=1), "20")
@@ -358,6 +373,7 @@ def test_what_is_complete_counts_only_up_to_the_first_batch_that_is_not() -> Non
 
 
 def test_the_pattern_is_the_longest_common_prefix() -> None:
+    """One scan, however many prefixes."""
     beside = Beside(project="shop", rewrite="r1", clustered=False)
     assert Wanted(prefixes=(b"doc:a*", b"doc:a?"), beside=beside).pattern == b"doc:a*"
     assert Wanted(prefixes=(b"x*",), beside=beside).pattern == rb"x\**"

@@ -11,6 +11,7 @@ COUNT = 6000
 
 
 def test_killed_at_random_moments_it_applies_every_transform_once(redis_url: str, server: EmbeddedServer) -> None:
+    """Scenario 29 and 47: other batch sizes, with and without its place, document by document."""
     with redis.from_url(redis_url) as client:
         fill(client, COUNT)
         assert run(redis_url, COUNT, 500, resume=False).written == COUNT

@@ -60,6 +60,7 @@ def client(connection: Connection) -> Iterator[Any]:
 
 
 def test_a_cast_under_its_own_name_is_done_once(connection: Connection, client: Any) -> None:
+    """Scenario 32: only the vector crosses the network."""
     for number in range(300):
         client.hset(f"doc:{number}", mapping={"v": F32, "title": f"t{number}", "big": b"x" * 1000})
     first, second = sweep(connection, cast()), sweep(connection, cast())
@@ -70,6 +71,7 @@ def test_a_cast_under_its_own_name_is_done_once(connection: Connection, client: 
 
 
 def test_expiries_of_key_and_fields_are_kept_to_the_millisecond(connection: Connection, client: Any) -> None:
+    """Scenario 22: a rename takes the expiry of its field along."""
     client.hset("doc:1", mapping={"v": F32, "title": "a", "other": "b"})
     client.pexpireat("doc:1", 4102444800123)
     client.execute_command("HPEXPIREAT", "doc:1", 4102444700456, "FIELDS", 2, "v", "title")
@@ -81,6 +83,7 @@ def test_expiries_of_key_and_fields_are_kept_to_the_millisecond(connection: Conn
 
 
 def test_a_cast_of_the_same_width_is_told_by_its_digest(connection: Connection, client: Any) -> None:
+    """Scenario 29; a newer value of the old layout is converted again."""
     rewrite = cast("float16", "bfloat16")
     client.hset("doc:1", "v", F16)
     assert sweep(connection, rewrite).written == 1
@@ -94,6 +97,7 @@ def test_a_cast_of_the_same_width_is_told_by_its_digest(connection: Connection, 
 
 
 def test_a_computed_field_never_overwrites_and_follows_its_inputs(connection: Connection, client: Any) -> None:
+    """What we made follows its inputs, what others wrote stays."""
     rewrite = rewrite_of(called("title", "upper"))
 
     def run() -> Any:
@@ -117,6 +121,7 @@ def test_a_computed_field_never_overwrites_and_follows_its_inputs(connection: Co
 
 
 def test_a_constant_needs_no_input_and_no_digest(connection: Connection, client: Any) -> None:
+    """It cannot be outdated."""
     client.hset("doc:1", "a", "1")
     rewrite = rewrite_of(constant("lang", "en"))
     assert sweep(connection, rewrite).written == 1
@@ -137,12 +142,14 @@ def test_a_constant_needs_no_input_and_no_digest(connection: Connection, client:
 def test_a_rename_lets_the_newer_layout_win(
     connection: Connection, client: Any, before: dict[str, str], written: int, after: dict[str, str]
 ) -> None:
+    """Whoever wrote the new field knew better."""
     client.hset("doc:1", mapping=before)
     assert sweep(connection, rewrite_of(renamed("a", "b"))).written == written
     assert client.hgetall("doc:1") == {name.encode(): value.encode() for name, value in after.items()}
 
 
 def test_a_renamed_field_that_comes_back_is_newer_than_what_we_wrote(connection: Connection, client: Any) -> None:
+    """Unless a writer of the new layout has been there."""
     rewrite = rewrite_of(renamed("a", "b"))
     client.hset("doc:1", "a", "first")
     sweep(connection, rewrite)
@@ -155,6 +162,7 @@ def test_a_renamed_field_that_comes_back_is_newer_than_what_we_wrote(connection:
 
 
 def test_a_dropped_field_goes_and_the_document_stays(connection: Connection, client: Any) -> None:
+    """Its value is not even read."""
     client.hset("doc:1", mapping={"a": "1", "b": "2"})
     client.hset("doc:2", mapping={"b": "2"})
     tally = sweep(connection, rewrite_of(dropped("a")))
@@ -163,6 +171,7 @@ def test_a_dropped_field_goes_and_the_document_stays(connection: Connection, cli
 
 
 def test_fields_that_differ_in_what_is_done_are_told_apart(connection: Connection, client: Any) -> None:
+    """A value in the new layout is no input of the old one."""
     rewrite = rewrite_of(*cast().fields, made("title", "copy"), renamed("a", "b"), constant("lang", "en"))
     client.hset("doc:1", mapping={"v": F32, "title": "t", "a": "1"})
     client.hset("doc:2", mapping={"v": F16, "title": "t", "a": "1"})
@@ -176,6 +185,7 @@ def test_fields_that_differ_in_what_is_done_are_told_apart(connection: Connectio
 
 
 def test_new_dims_from_the_users_own_code(connection: Connection, client: Any) -> None:
+    """Scenario 19."""
     item = FieldRewrite(
         field="v",
         reads=(vector(),),
@@ -190,6 +200,7 @@ def test_new_dims_from_the_users_own_code(connection: Connection, client: Any) -
 
 @pytest.mark.requires("json")
 def test_json_paths_change_and_their_siblings_do_not(connection: Connection, client: Any) -> None:
+    """Scenario 31: parents are made, everything else keeps its bytes."""
     document = {"m": {"old": {"deep": [1, 2.5]}, "keep": [0.1, 1e21]}, "title": "t", "tags": ["a", "b"]}
     put_json(client, "doc:1", document)
     client.pexpireat("doc:1", 4102444800123)
@@ -210,6 +221,7 @@ def test_json_paths_change_and_their_siblings_do_not(connection: Connection, cli
 
 @pytest.mark.requires("json")
 def test_json_vectors_in_lists_and_what_has_no_place(connection: Connection, client: Any) -> None:
+    """Each value goes to its place; nothing is forced into what is no object."""
     put_json(client, "doc:1", {"items": [{"v": [1, 2, 3, 4]}, {"x": 0}, {"v": [5, 6, 7, 8]}]})
     put_json(client, "doc:2", {"items": []})
     source = vector(at="$.items[*].v")
@@ -228,10 +240,11 @@ def test_json_vectors_in_lists_and_what_has_no_place(connection: Connection, cli
 
 @pytest.mark.requires("json")
 def test_json_renames_and_presence_under_old_layout_writers(connection: Connection, client: Any) -> None:
+    """As with hashes."""
     rewrite = rewrite_of(renamed("$.a", "$.b"), made("$.t", "$.c"), storage="json")
-    put_json(client, "doc:1", {"a": 0.1, "t": "x"})
+    put_json(client, "doc:1", {"a": "first", "t": "x"})
     sweep(connection, rewrite)
-    assert get_json(client, "doc:1") == {"t": "x", "b": 0.1, "c": "x"}
+    assert get_json(client, "doc:1") == {"t": "x", "b": "first", "c": "x"}
     client.execute_command("JSON.SET", "doc:1", "$.a", '"again"')
     client.execute_command("JSON.SET", "doc:1", "$.t", '"y"')
     assert sweep(connection, rewrite).written == 1
@@ -266,6 +279,7 @@ def both_ways() -> tuple[IndexDefinition, IndexDefinition]:
 
 @pytest.mark.requires("json")
 def test_a_hash_turns_into_json_and_back(connection: Connection, client: Any) -> None:
+    """In place, with its expiry; what cannot be turned is told and left."""
     hashes, jsons = both_ways()
     client.hset("doc:1", mapping={"title": "t", "price": "1.5", "v": F32, "more": "kept"})
     client.pexpireat("doc:1", 4102444800123)
@@ -287,6 +301,7 @@ def test_a_hash_turns_into_json_and_back(connection: Connection, client: Any) ->
 
 
 def test_bad_rows_are_left_alone_counted_and_listed(connection: Connection, client: Any) -> None:
+    """Scenario 23; a rehearsal refuses more than are allowed, a pass counts them."""
     nan = floats(float("nan"), 0, 0, 0)
     bad = {
         "short": b"12345",
@@ -306,11 +321,12 @@ def test_bad_rows_are_left_alone_counted_and_listed(connection: Connection, clie
     assert (tally.written, tally.bad) == (1, 5)
     assert {row.key for row in tally.bad_rows} == {f"doc:{name}" for name in bad}
     assert {name: client.hget(f"doc:{name}", "v") for name in bad} == bad
-    listed = [json.loads(row) for row in client.lrange(f"{{rvlstate:shop}}:run:r1:bad", 0, -1)]
+    listed = [json.loads(row) for row in client.lrange("{rvlstate:shop}:run:r1:bad", 0, -1)]
     assert sorted(row["key"] for row in listed) == sorted(f"doc:{name}" for name in bad)
 
 
 def test_a_rehearsal_writes_nothing_and_shows_little_to_the_users_code(connection: Connection, client: Any) -> None:
+    """It counts what would be written all the same."""
     for number in range(50):
         client.hset(f"doc:{number}", "title", "t")
     seen: list[int] = []
@@ -327,17 +343,20 @@ def test_a_rehearsal_writes_nothing_and_shows_little_to_the_users_code(connectio
 
 
 def test_originals_are_kept_before_and_known_by_what_is_written(connection: Connection, client: Any) -> None:
+    """All that is written or removed, field by field, and nothing else."""
     client.hset("doc:1", mapping={"v": F32, "a": "1", "c": "x"})
     kept = Kept()
     sweep(connection, rewrite_of(*cast().fields, renamed("a", "b"), dropped("c")), originals=kept)
-    (row,) = kept.rows
-    assert (row.key, row.before) == (b"doc:1", {b"v": F32, b"a": b"1", b"b": None, b"c": b"x"})
-    now = dict(zip((b"a", b"b", b"c", b"v"), client.hmget("doc:1", "a", "b", "c", "v"), strict=True))
-    assert written_digest(now, is_json=False) == row.written
+    rows = [row for row in kept.rows if row.key == b"doc:1"]
+    assert [row.before for row in rows] == [{b"v": F32}, {b"a": b"1", b"b": None}, {b"c": b"x"}]
+    for row in rows:
+        now = {name: client.hget("doc:1", name) for name in row.before}
+        assert written_digest(now, is_json=False) == row.written
 
 
 @pytest.mark.requires("json")
 def test_originals_of_json_are_known_however_the_server_writes_numbers(connection: Connection, client: Any) -> None:
+    """1e21 and 1e+21 are the same."""
     put_json(client, "doc:1", {"a": [1e21, 0.1, 3, 1e-7], "b": 0})
     kept = Kept()
     sweep(connection, rewrite_of(dropped("$.b"), storage="json"), originals=kept)
@@ -351,6 +370,7 @@ def test_originals_of_json_are_known_however_the_server_writes_numbers(connectio
 
 
 def test_tidying_leaves_nothing_of_ours(connection: Connection, client: Any) -> None:
+    """Digests, place and bad rows, twice over."""
     for number in range(40):
         client.hset(f"doc:{number}", "a", "1")
     rewrite = rewrite_of(renamed("a", "b"))

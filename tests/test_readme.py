@@ -14,7 +14,11 @@ from rvlstate.plan.remedies import ATTRIBUTES, SETTINGS, Remedy
 
 README = ROOT / "README.md"
 QUICKSTART = ROOT / "examples" / "quickstart"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted(QUICKSTART.glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*/*.md")),
+]
 
 
 @pytest.mark.timeout(600)

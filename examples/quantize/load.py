@@ -16,6 +16,5 @@ if __name__ == "__main__":
     index = SearchIndex.from_yaml(str(SCHEMA), redis_url=os.environ["REDIS_URL"])
     rows = [{field: row[field] for field in FIELDS if field in row} for row in airports()[:1000]]
     keys = index.load(rows, id_field="iata")
-    size = len(rows[0]["embedding"])
-    print(f"{len(keys):,} documents, from {keys[0]} to {keys[-1]}, each with a vector of {size} bytes")
+    print(f"{len(keys):,} documents, from {keys[0]} to {keys[-1]}")
     index.disconnect()

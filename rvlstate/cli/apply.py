@@ -108,9 +108,13 @@ def command(
     if form == "json":
         show_json(report_data(report))
     else:
-        show(settings, lambda paper: write_report(paper, report))
-        if told is not None:
-            show(settings, lambda paper: write_outcome(paper, told))
+
+        def write(paper: Paper) -> None:
+            write_report(paper, report)
+            if told is not None:
+                write_outcome(paper, told)
+
+        show(settings, write)
     return 0
 
 

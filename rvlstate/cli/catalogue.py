@@ -18,7 +18,7 @@ COMMANDS: dict[str, Entry] = {
     "validate": Entry("validate", "Check the project file and all schema files, offline."),
     "plan": Entry("plan", "Compare declared, applied and live, and show what would be done."),
     "apply": Entry("apply", "Carry out a plan, after asking."),
-    "rollback": Entry("rollback", "Take a change of documents back, from a backup."),
+    "rollback": Entry("rollback", "Take a change of documents back, after asking."),
     "drift": Entry("drift", "Show what others changed on the server since the last apply."),
     "status": Entry("status", "Show where every index stands and what to do next."),
     "pause": Entry("pause", "Have the run in progress wait at its next safe place."),

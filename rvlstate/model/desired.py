@@ -31,9 +31,10 @@ class FieldSettings:
 class DesiredIndex:
     """One declared index: its name, definition and settings; `source` is "file:line" for messages.
 
-    `aliases` are further names that must lead to the index, and move with it at a cutover. `backup` is the folder,
-    from that of the project file, that gets the original values of documents which are rewritten, "" for none; `max_bad_rows` how many documents may be
-    left as they are since they cannot be transformed; `max_docs_per_second` 0 means as fast as the server bears.
+    `aliases` are further names that must lead to the index, and move with it at a cutover. `backup` is the folder, from
+    that of the project file, that gets the original values of documents which are rewritten, "" for none;
+    `max_bad_rows` how many documents may be left as they are since they cannot be transformed; `max_docs_per_second` 0
+    means as fast as the server bears.
     """
 
     name: str

@@ -69,7 +69,9 @@ class Rewrite:
     on with it. `before` is how the documents were laid out, `after` how they are to be. `moves` are prefixes, old and
     new, of documents that get another key. `physical`, `aliases` and `synonyms` are those of the index that served
     when it began, and `documents` is how many it held; `target` is the physical index that is to serve in the end, and
-    `dropped` tells that the old one is gone (recreate). `versions` are those of transforms carried out before.
+    `dropped` tells that the old one is gone (recreate), `settled` that nothing is left to do but to remove what was
+    kept beside the documents: without it no pass can tell what was transformed before. `versions` are those of the
+    transforms that were carried out before.
     """
 
     id: str
@@ -82,6 +84,7 @@ class Rewrite:
     physical: str = ""
     target: str = ""
     dropped: bool = False
+    settled: bool = False
     versions: tuple[tuple[str, int], ...] = ()
     aliases: tuple[str, ...] = ()
     synonyms: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -16,8 +16,8 @@ class Record:
 
     `aliases` are the further names that were declared for it.
     `build_rate` is the last measured background build, in documents a second, 0 if there was none; `rewrite_rate` the
-    same of documents that were rewritten. `scales` are those by which integer vectors were made: field, value of a step.
-    `versions` are those of transforms that were carried out: field, version.
+    same of documents that were rewritten with no index on them. `scales` are those by which integer vectors were made:
+    field, value of a step. `versions` are those of transforms that were carried out: field, version.
     """
 
     name: str

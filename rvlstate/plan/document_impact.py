@@ -34,8 +34,9 @@ REHEARSAL_SHARE = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentCosts:
-    """What is known about the documents: how many, a sample, the rate of an earlier rewrite (0: none), the declared
-    limit (0: none).
+    """What is known about the documents: how many, a sample, the rate of an earlier rewrite, the declared limit.
+
+    Both are in documents a second, 0 for none.
     """
 
     documents: int

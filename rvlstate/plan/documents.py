@@ -1,15 +1,15 @@
 """Which values of which documents a change of an index needs written: from facts to a `Rewrite`.
 
-| fact                                  | written                        | from                       | told done by          |
-|---------------------------------------|--------------------------------|----------------------------|-----------------------|
-| field added, with a transform         | the new field                  | its `reads`                | presence              |
-| datatype or dims of a hash vector     | the vector                     | itself, or its `reads`     | length, else marker   |
-| field renamed in the documents        | the new place; the old one goes| the old place, or `reads`  | absence of the old    |
-| type changed, with a transform        | the field                      | itself, or its `reads`     | marker                |
-| version of a transform raised         | the field                      | itself, or its `reads`     | marker                |
-| field removed, with transform: drop   | nothing; the field goes        |                            | absence               |
-| storage                               | the whole document             |                            | the type of the key   |
-| prefix                                | nothing; the key is renamed    |                            | the key               |
+| fact                             | written                         | from                   | told done by        |
+|----------------------------------|---------------------------------|------------------------|---------------------|
+| field added, with a transform    | the new field                   | its `reads`            | presence            |
+| datatype or dims of a hash vector| the vector                      | itself, or its `reads` | length, else marker |
+| field renamed in the documents   | the new place; the old one goes | the old, or `reads`    | absence of the old  |
+| type changed, with a transform   | the field                       | itself, or its `reads` | marker              |
+| version of a transform raised    | the field                       | itself, or its `reads` | marker              |
+| field removed, transform: drop   | nothing; the field goes         |                        | absence             |
+| storage                          | the whole document              |                        | the type of the key |
+| prefix                           | nothing; the key is renamed     |                        | the key             |
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import DesiredIndex, FieldSettings
 from rvlstate.model.field import Field, TagField, VectorField
 from rvlstate.model.rewrite import FieldRewrite, Layout, Source, VectorShape
-from rvlstate.model.transform import Cast, Constant, Copy, Drop, Truncate
+from rvlstate.model.transform import Call, Cast, Constant, Copy, Drop, TransformStep, Truncate
 from rvlstate.plan.remedies import Remedy
 
 INTEGERS = ("int8", "uint8")
@@ -75,7 +75,7 @@ def document_work(
     return DocumentWork(
         fields=tuple(fields[name] for name in sorted(fields)),
         moves=moves,
-        changes_storage=before.storage != wanted.definition.storage,
+        changes_storage=changes.converts,
         refusals=(*refusals, *refusal),
     )
 
@@ -87,6 +87,11 @@ class _Changes:
     before: IndexDefinition
     wanted: DesiredIndex
     scales: Mapping[str, float]
+
+    @property
+    def converts(self) -> bool:
+        """Whether each document turns from a hash into JSON or back."""
+        return self.before.storage != self.wanted.definition.storage
 
     @property
     def json(self) -> bool:
@@ -146,41 +151,48 @@ def _written(after: Field, own: Field | None, settings: FieldSettings, changes: 
         if own is None:
             return f"{address}: its transform does not say which fields it reads: declare reads"
         reads = (source_of(own),)
-    shape = reads[0].shape if reads else None
-    trimmed = any(isinstance(step, Truncate) for step in steps)
-    own_only = len(reads) == 1 and shape is not None and writes.shape is not None
-    if own_only and shape is not None and writes.shape is not None and not settings_compute(settings):
-        if shape.dims != writes.shape.dims and not (trimmed and shape.dims > writes.shape.dims):
-            return (
-                f"{address}.dims: stored vectors have {shape.dims} values and cannot become {writes.shape.dims} by "
-                f"this transform: truncate makes them shorter, a callable of your own computes new ones"
-            )
-    if writes.shape is not None and writes.shape.datatype in INTEGERS:
-        scale = changes.scales.get(after.name, 1 / LARGEST_STEP[writes.shape.datatype])
-        steps = tuple(
-            replace(step, scale=scale) if isinstance(step, Cast) and step.scale is None else step for step in steps
-        )
-        if not any(isinstance(step, Cast) for step in steps):
-            steps = (*steps, Cast(scale=scale))
-    moved = own is not None and own.identifier != after.identifier
-    removes = (
-        (own.identifier,)
-        if own is not None and moved and not changes.before.storage != changes.wanted.definition.storage
-        else ()
-    )
+    refusal = _refused_dims(address, reads, writes, steps)
+    if refusal:
+        return refusal
+    moved = own is not None and own.identifier != after.identifier and not changes.converts
+    removes = (own.identifier,) if own is not None and moved else ()
     return FieldRewrite(
         field=after.name,
         reads=reads,
-        steps=steps,
+        steps=_scaled(steps, after.name, writes, changes.scales),
         writes=writes,
         removes=removes,
         layout=_layout(own, writes, removes, changes),
     )
 
 
-def settings_compute(settings: FieldSettings) -> bool:
-    """Whether the transform is the user's own, which may make vectors of any length."""
-    return any(step.kind == "call" for step in settings.transform)
+def _refused_dims(address: str, reads: tuple[Source, ...], writes: Source, steps: tuple[TransformStep, ...]) -> str:
+    """Why vectors cannot get the declared length, "" if they can; the user's own code may make vectors of any length."""
+    before = reads[0].shape if len(reads) == 1 else None
+    if before is None or writes.shape is None or any(isinstance(step, Call) for step in steps):
+        return ""
+    becomes = writes.shape.dims
+    trimmed = any(isinstance(step, Truncate) for step in steps) and before.dims > becomes
+    if before.dims == becomes or trimmed:
+        return ""
+    return (
+        f"{address}.dims: stored vectors have {before.dims} values and cannot become {becomes} by this transform: "
+        "truncate makes them shorter, a callable of your own computes new ones"
+    )
+
+
+def _scaled(
+    steps: tuple[TransformStep, ...], name: str, writes: Source, scales: Mapping[str, float]
+) -> tuple[TransformStep, ...]:
+    """The steps with the scale by which integers are made, if the field is to hold any."""
+    if writes.shape is None or writes.shape.datatype not in INTEGERS:
+        return steps
+    scale = scales.get(name, 1 / LARGEST_STEP[writes.shape.datatype])
+    if not any(isinstance(step, Cast) for step in steps):
+        return (*steps, Cast(scale=scale))
+    return tuple(
+        replace(step, scale=scale) if isinstance(step, Cast) and step.scale is None else step for step in steps
+    )
 
 
 def _layout(own: Field | None, writes: Source, removes: tuple[str, ...], changes: _Changes) -> Layout:

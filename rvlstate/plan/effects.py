@@ -82,6 +82,10 @@ class Pace:
     max_docs_per_second: int = 0
 
 
+FULL_SPEED = Pace()
+"""No limit but what the server bears."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadRow:
     """A document that cannot be transformed, and why; `detail` holds the traceback of the user's own code."""
@@ -133,7 +137,7 @@ class Sweep:
 
     rewrite: Rewrite
     mode: Literal["rehearse", "write"]
-    pace: Pace = Pace()
+    pace: Pace = FULL_SPEED
     members: str = ""
     backup: str = ""
     resume: bool = False
@@ -230,7 +234,7 @@ class Restore:
 
     rewrite: Rewrite
     backup: str
-    pace: Pace = Pace()
+    pace: Pace = FULL_SPEED
 
 
 Effect: TypeAlias = Look | Gauge | Batch | Pause | Report | Sweep | Tidy | Probe | Recall | Restore

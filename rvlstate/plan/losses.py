@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from rvlstate.model.address import REVISION
@@ -11,6 +12,9 @@ from rvlstate.plan.operations import AnyOperation, DropIndex, TakeName
 from rvlstate.plan.plan import Step
 from rvlstate.plan.situation import World
 from rvlstate.plan.work import Work
+
+BESIDE = re.compile(r"~(rehearsal|members)$")
+"""How the names end of indexes that a change of documents needs for itself, and that nobody asks."""
 
 
 def with_lost_names(works: list[Work], steps: tuple[Step, ...], catalog: Catalog) -> list[Work]:
@@ -51,7 +55,8 @@ def _going(operation: AnyOperation, catalog: Catalog) -> list[tuple[str, str]]:
     names = [alias for alias, target in catalog.aliases if target == physical and alias != recreated]
     if recreated is not None:
         return [(name, physical) for name in names]
-    if isinstance(operation, DropIndex) and not operation.hazards and not REVISION.match(physical):
+    ours = REVISION.match(physical) or BESIDE.search(physical)
+    if isinstance(operation, DropIndex) and not operation.hazards and not ours:
         names.append(physical)
     return [(name, physical) for name in names]
 

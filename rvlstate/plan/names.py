@@ -20,7 +20,7 @@ def move_aliases(task: Task, physical: str) -> list[AnyOperation]:
 
 
 def kept_aliases(task: Task, before: Iterable[str]) -> list[str]:
-    """The further aliases that an index has once it was made again: declared ones, and those that led to it `before`."""
+    """The further aliases of an index that was made again: declared ones, and those that led to it `before`."""
     seen = {alias for alias in {*before, *_seen(task)} if not task.is_reserved(alias)}
     return sorted((seen - _given_up(task) - {task.name}) | set(task.situation.wanted.aliases))
 

@@ -49,7 +49,16 @@ def around(task: Task) -> DocumentSteps:
     if task.classification is not None:
         before += [] if task.begun else [_rehearse(task, rewrite)]
         before.append(_write(task, rewrite, members))
-    return DocumentSteps(before=tuple(before), after=(_settle(task, rewrite, ""),))
+    return DocumentSteps(before=tuple(before), after=(_settle(task, rewrite, _serves_then(task, rewrite)),))
+
+
+def _serves_then(task: Task, rewrite: Rewrite) -> str:
+    """The index that serves once the fields are there, which knows what its filter lets in; "" without a filter."""
+    if not rewrite.after.filter:
+        return ""
+    if task.classification == "shadow" or task.situation.serving is None:
+        return task.new_physical
+    return task.situation.serving.name
 
 
 def recreate(task: Task, outcome: Record) -> list[AnyOperation]:

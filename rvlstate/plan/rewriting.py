@@ -40,6 +40,9 @@ def rewriting_of(situation: Situation, world: World) -> Rewriting:
     pending = situation.pending
     if pending is None:
         return _fresh(situation, world)
+    if pending.settled:
+        anew = _fresh(replace(situation, pending=None), world)
+        return replace(anew, given_up=pending)
     if pending.strategy == "backfill":
         return _backfill_begun(situation, pending, world)
     found = _judge(situation)
@@ -55,9 +58,11 @@ def rewriting_of(situation: Situation, world: World) -> Rewriting:
             comparison=found[0],
             judged=found[1],
             refusals=(
-                f"{situation.wanted.name}: its documents are being rewritten for another declaration (begun by an "
-                "earlier apply, and not complete): declare that one again and apply, or go back with "
-                f"rvlstate rollback {situation.wanted.name}",
+                (
+                    f"{situation.wanted.name}: its documents are being rewritten for another declaration (begun by an "
+                    "earlier apply, and not complete): declare that one again and apply, or go back with "
+                    f"rvlstate rollback {situation.wanted.name}"
+                ),
             ),
         )
     anew = _fresh(replace(situation, pending=None), world)
@@ -114,8 +119,11 @@ def _slots(work: DocumentWork, situation: Situation, world: World) -> tuple[str,
     if not work.moves or not world.server.cluster:
         return ()
     return (
-        f"{situation.wanted.name}.index.prefixes: on a cluster, documents under another prefix belong to other slots, "
-        "and keys cannot be renamed across slots: copy the documents with your own program, then change the prefix",
+        (
+            f"{situation.wanted.name}.index.prefixes: on a cluster, documents under another prefix belong to other "
+            "slots, and keys cannot be renamed across slots: copy the documents with your own program, then change the "
+            "prefix"
+        ),
     )
 
 
@@ -124,7 +132,7 @@ def _scales(situation: Situation, world: World) -> Mapping[str, float]:
     sample = world.samples.get(situation.wanted.name)
     scales = dict(sample.scales) if sample else {}
     if situation.record is not None:
-        scales |= {name: scale for name, scale in situation.record.scales}
+        scales |= dict(situation.record.scales)
     if situation.pending is not None:
         scales |= scales_of(situation.pending)
     return scales

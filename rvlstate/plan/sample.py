@@ -12,8 +12,8 @@ class Sample:
     """What some documents of a rewrite told; the user's own code was not run on them.
 
     `documents` were looked at and `todo` of them are not in the desired layout. `bytes_read` and `bytes_written` are
-    means over these. `largest` maps a field of vectors to
-    the largest absolute value in it, `scales` one of integers to the value of their step. `bad` of the documents cannot be transformed, `bad_rows` are the first of them.
+    means over these. `largest` maps a field of vectors to the largest absolute value in it, `scales` one of integers to
+    the value of their step. `bad` of the documents cannot be transformed, `bad_rows` are the first of them.
     """
 
     documents: int = 0

@@ -19,6 +19,7 @@ from rvlstate.errors import (
     StepFailedError,
 )
 from rvlstate.events import OnEvent, RunFinished, RunStarted, StepFailed, StepFinished, StepSkipped, StepStarted
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Run, State
 from rvlstate.plan.operations import (
     AnyOperation,
@@ -183,6 +184,12 @@ class Execution:
         told = self.driver.drive(step, operation.flow)
         self._write(operation.record(self.state))
         return told
+
+    def note_settled(self, rewrite: Rewrite) -> None:
+        """Write down that nothing is left to do for a change of documents but to tidy up."""
+        begun = self.state.rewrite(rewrite.name)
+        if begun is not None and begun.id == rewrite.id:
+            self._write(self.state.with_rewrite(replace(begun, settled=True)))
 
     def _fail(self, step: Step, number: int, error: RvlstateError, seconds: float) -> None:
         self.lease.check()  # who lost the lock sees what its successor does, and must not call that a failure

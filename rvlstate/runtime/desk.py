@@ -48,7 +48,8 @@ class Whose:
 class Desk:
     """A context manager: pacers, the user's own code and backups that were opened are closed at its end.
 
-    `throttle` knows the limit that was ordered from elsewhere.
+    `throttle` knows the limit that was ordered from elsewhere; `note_settled` is called before what was kept beside
+    documents goes, and writes down that no pass may follow.
     """
 
     connection: Connection
@@ -57,6 +58,8 @@ class Desk:
     stop: StopRequest
     on_event: OnEvent
     throttle: Throttle | None = None
+    note_settled: Callable[[Rewrite], None] = lambda _: None
+    _settled: set[str] = field(default_factory=set)
     _open: ExitStack = field(default_factory=ExitStack)
     _pacers: dict[int, Pacer] = field(default_factory=dict)
     _functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
@@ -74,7 +77,12 @@ class Desk:
         return max((pacer.peak_memory_bytes for pacer in self._pacers.values()), default=0)
 
     def sweep(self, step: str, effect: Sweep) -> Tally:
-        """One pass over the documents; a backup is made ready by the rehearsal, before anything is written."""
+        """One pass over the documents; a backup is made ready by the rehearsal, before anything is written.
+
+        A step that is begun again after a connection was lost while it tidied up finds nothing to do.
+        """
+        if effect.rewrite.id in self._settled:
+            return Tally()
         folder = None
         if effect.backup:
             folder = prepare(self.whose.folder / effect.backup, self._manifest(effect.rewrite))
@@ -83,7 +91,9 @@ class Desk:
             return self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals).sweep(effect)
 
     def tidy(self, step: str, rewrite: Rewrite) -> None:
-        """Remove what a rewrite kept beside the documents."""
+        """Remove what a rewrite kept beside the documents; from here on no pass could tell what is done."""
+        self.note_settled(rewrite)
+        self._settled.add(rewrite.id)
         self._worker(step, rewrite, Pace(), "tidying up", None).tidy(rewrite)
         forget_notes(self.connection, self.whose.project, rewrite)
         self._keeper.forget(f"{rewrite.id}:baseline")

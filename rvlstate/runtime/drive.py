@@ -10,7 +10,7 @@ import redis
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from rvlstate.errors import CommandRefusedError, PlannerBugError, ServerUnreachableError
-from rvlstate.events import CommandRetried, OnEvent, StepProgressed
+from rvlstate.events import CommandRetried, OnEvent
 from rvlstate.plan.effects import (
     BadRow,
     Batch,

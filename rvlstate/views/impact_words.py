@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rvlstate.plan.plan import Impact, IndexPlan
-from rvlstate.views.quantities import count, size, span
+from rvlstate.views.quantities import about, count, size
 from rvlstate.views.untrusted import printable
 
 NO_DOWNTIME = "search downtime: none"
@@ -30,7 +30,7 @@ def downtime(index: IndexPlan) -> str:
         return ""
     if "SEARCH_DOWNTIME" in codes:
         seconds = index.impact.search_downtime_seconds
-        return f"search downtime: {_about(seconds) if seconds else 'until it is built again'}"
+        return f"search downtime: {about(seconds) if seconds else 'until it is built again'}"
     return "search downtime: some milliseconds" if "CUTOVER_GAP" in codes else NO_DOWNTIME
 
 
@@ -39,7 +39,7 @@ def _documents(impact: Impact) -> list[str]:
         return ["documents: not known beforehand"]
     parts = [count(impact.documents, "document")]
     if impact.documents_written:
-        written = f", {size(impact.bytes_written)} of vectors" if impact.bytes_written else ""
+        written = f", {size(impact.bytes_written)} written" if impact.bytes_written else ""
         parts.append(f"{count(impact.documents_written, 'document')} rewritten{written}")
     return parts
 
@@ -55,8 +55,4 @@ def _memory(impact: Impact) -> list[str]:
 def _time(impact: Impact) -> str:
     if impact.documents is None:
         return ""
-    return _about(impact.estimated_seconds)
-
-
-def _about(seconds: float) -> str:
-    return f"about {span(seconds)}" if seconds >= 1 else span(0)
+    return about(impact.estimated_seconds)

@@ -56,6 +56,11 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def about(seconds: float) -> str:
+    """An estimated time: `under 1 s`, `about 8 s`."""
+    return span(0) if seconds < 1 else f"about {span(seconds)}"
+
+
 def stopwatch(seconds: float) -> str:
     """A measured time: `0.04 s`, `3.2 s`, `4 min`."""
     if seconds < 1:

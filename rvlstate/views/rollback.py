@@ -9,7 +9,7 @@ from rvlstate.plan.effects import Restored
 from rvlstate.plan.rollback_plan import Proposal
 from rvlstate.views.paper import Cell, Paper
 from rvlstate.views.plan_words import Offer
-from rvlstate.views.quantities import count, number, size, span, stopwatch
+from rvlstate.views.quantities import about, count, number, size, stopwatch
 from rvlstate.views.untrusted import printable
 
 if TYPE_CHECKING:
@@ -111,5 +111,5 @@ def _sampled(sample: Restored) -> str:
 def _downtime(proposal: Proposal) -> str:
     name = printable(proposal.rollback.name)
     if proposal.searchable:
-        return f"{name} goes on answering; about {span(proposal.seconds)}."
-    return f"{name} answers nothing from the drop until the old index is built again: about {span(proposal.seconds)}."
+        return f"{name} goes on answering; {about(proposal.seconds)}."
+    return f"{name} answers nothing from the drop until the old index is built again: {about(proposal.seconds)}."

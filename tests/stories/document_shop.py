@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +105,12 @@ class meddle:
 """,
     )
 
+    return armed(shop)
+
+
+def armed(shop: Shop) -> Callable[[Event], None]:
+    """A listener that writes a key when documents begin to be rewritten."""
+
     def arm(event: Event) -> None:
         if isinstance(event, StepStarted) and event.operation == "rewrite_documents":
             shop.client.set(ARMED, 1)
@@ -170,17 +175,6 @@ def pending(shop: Shop) -> Rewrite:
     """The change that was begun and is not complete."""
     (rewrite,) = shop.state().rewrites
     return rewrite
-
-
-@contextmanager
-def setting(shop: Shop, name: str, value: str | int) -> Iterator[None]:
-    """A setting of the server, put back at the end."""
-    before = shop.client.config_get(name)
-    shop.client.config_set(name, value)
-    try:
-        yield
-    finally:
-        shop.client.config_set(name, next(iter(before.values())))
 
 
 def put_json(shop: Shop, key: str, document: Any) -> None:

@@ -12,6 +12,9 @@ from observe import await_built, load_products
 Edit: TypeAlias = Callable[[Shop], None]
 
 PRODUCTS = 60
+BACKUP = "kept"
+"""The folder of a project in which original values are kept, if they are."""
+
 APPLY = ("apply", "--yes")
 IMPORT = ("import", "--all")
 FIELDS = (text("title"), tag("category"), vector("embedding", m=8))
@@ -27,7 +30,8 @@ class Case:
 
     `operations` are the kinds of steps that the plan must have, so that the case stays what it is called.
     `may_rebuild`: killed between its names, it is built once more, under the next revision: an index that an alias
-    leads to is not taken up, since it would be removed if its build failed. `soak`: left to the long runs.
+    leads to is not taken up, since it would be removed if its build failed. `rewrites`: documents change, and are
+    compared at the end only. `soak`: left to the long runs.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Case:
     allow: tuple[str, ...] = ()
     command: tuple[str, ...] = APPLY
     may_rebuild: bool = False
+    rewrites: bool = False
     soak: bool = False
 
 

@@ -51,10 +51,18 @@ WRITES = frozenset(
     }
 )
 
+DOCUMENT_WRITES = frozenset({"EVALSHA", "EXEC", "SET", "RPUSH", "DEL", "UNLINK"})
+"""What writes documents and what is kept beside them; reading scripts go by EVALSHA as well."""
+
+BATCHED = frozenset({"EVALSHA", "EXEC", "SCAN", "WATCH", "UNWATCH", "MULTI", "HMGET", "SCRIPT"})
+"""What is sent more or less often, as batches are made larger or smaller."""
+
 
 def label(command: Command) -> str:
-    """The command's name with its first argument; of a script the name of the script."""
+    """The command's name with its first argument; of a script the name of the script, of a batch nothing more."""
     name = command[0].decode().upper()
+    if name in ("WATCH", "HMGET"):
+        return name
     if name != "EVAL":
         return " ".join([name, *(word.decode("latin-1") for word in command[1:2])])
     texts = {source(script): script for script in SCRIPTS} | {DROP_INDEX: "DROP_INDEX", TAKE_NAME: "TAKE_NAME"}
@@ -64,8 +72,10 @@ def label(command: Command) -> str:
 def is_write(command: Command) -> bool:
     """Whether the command changes something on the server."""
     name = command[0].decode().upper()
-    assert name in WRITES or not name.startswith(("SET", "HSET", "DEL", "XADD", "SREM", "FLUSH")), label(command)
-    return name in WRITES
+    assert name in WRITES | DOCUMENT_WRITES or not name.startswith(("SET", "HSET", "DEL", "XADD", "SREM", "FLUSH")), (
+        label(command)
+    )
+    return name in WRITES | DOCUMENT_WRITES
 
 
 def is_journal(command: Command) -> bool:
@@ -81,7 +91,7 @@ def deletes_documents(command: Command) -> bool:
 
 def is_polled(command: Command) -> bool:
     """Whether another run may send it a little less often."""
-    return label(command).removeprefix("EVAL ").split()[0] in POLLED
+    return label(command).removeprefix("EVAL ").split()[0] in POLLED | BATCHED
 
 
 @dataclass(frozen=True, slots=True, order=True)

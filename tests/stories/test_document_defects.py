@@ -22,14 +22,13 @@ from document_shop import (
     load,
     meddling,
     narrow,
-    own_code,
     recreate,
     served,
     vectors,
     wide,
 )
 from kit import Shop, numeric, operations, tag, text, vector
-from observe import documents, index_facts, live_names
+from observe import documents, index_facts
 
 from rvlstate.errors import ChangeRefusedError, GateFailedError
 
@@ -71,11 +70,13 @@ def test_what_is_deleted_meanwhile_stays_deleted(any_shop: Shop) -> None:
         """
 self.client.delete("products:1")
 self.client.pexpire("products:2", 1)
+while self.client.exists("products:2"):
+    pass
 self.client.delete("products:3")
 self.client.set("products:3", "a string")
 """,
     )
-    assert any_shop.client.exists("products:1", "products:2") == 0
+    assert [any_shop.client.exists(f"products:{number}") for number in (1, 2)] == [0, 0]
     assert any_shop.client.get("products:3") == b"a string"
     assert told["documents_written"] == COUNT - 3
     assert any_shop.count() == COUNT - 3
@@ -188,9 +189,10 @@ def test_malformed_vectors_are_found_before_the_drop(any_shop: Shop) -> None:
     assert "and 1 more" in caught.value.why
     assert caught.value.exit_code == 3
     assert documents(any_shop.client) == before
-    assert live_names(any_shop.client) == {"products@1"}
+    assert "drop_index" in operations(any_shop.plan())
     assert any_shop.count() == found
     assert any_shop.state().rewrites == ()
+    assert kept_beside(any_shop) == []
 
 
 def test_malformed_vectors_that_are_accepted_are_left_and_listed(
@@ -286,9 +288,9 @@ def test_a_sibling_that_would_lose_its_documents_refuses(any_shop: Shop) -> None
     before = documents(any_shop.client)
     recreate(any_shop)
     any_shop.declare("products", *HALVED)
-    with pytest.raises(ChangeRefusedError, match="sibling@1 reads the same ones"):
+    with pytest.raises(ChangeRefusedError, match=r"sibling\}?@1 reads the same ones"):
         any_shop.apply()
-    assert any_shop.count(name="sibling") == any_shop.count() == COUNT
+    assert (any_shop.count(name="sibling"), any_shop.count()) == (COUNT, COUNT)
     assert documents(any_shop.client) == before
 
 
@@ -319,8 +321,8 @@ def test_what_the_filter_leaves_out_is_left_alone(any_shop: Shop) -> None:
     recreate(any_shop, **definition)
     any_shop.declare("products", *HALVED)
     told = figures(any_shop.apply())
-    assert (told["documents_written"], told["documents_excluded"]) == (15, 45)
-    assert told["keys_of_other_types"] in (0, 4)  # SCAN TYPE does not tell them
+    assert (told["documents_seen"], told["documents_written"]) == (64, 15)
+    assert told["documents_excluded"] + told["keys_of_other_types"] == 49
     after = documents(client)
     changed = {key for key in before if after[key] != before[key]}
     assert changed == {f"products:{number}".encode() for number in range(45, 60)}
@@ -329,7 +331,7 @@ def test_what_the_filter_leaves_out_is_left_alone(any_shop: Shop) -> None:
 
 
 def test_a_default_client_of_resp3_and_the_keys_of_others(shop: Shop) -> None:
-    """D17: over RESP3, on every reply that redis-py 8 gives by default; keys beside the prefix are nobody's business."""
+    """D17: over RESP3, which redis-py 8 speaks by default; keys beside the prefix are nobody's business."""
     served(shop)
     for number in range(20):
         shop.client.hset(f"product:{number}", mapping={"embedding": wide(number)})
@@ -398,8 +400,6 @@ def test_hidden_and_visible_attributes_are_restored(shop: Shop) -> None:
 def test_writers_of_the_old_layout_all_the_while(any_shop: Shop) -> None:
     """D2, D3, scenario 20: update, insert, delete at full speed from two threads: every write is found converted."""
     served(any_shop)
-    own_code(any_shop, "")
-    any_shop.configure(policy={**any_shop.settings.get("policy", {}), "settle": "100ms"})
     recreate(any_shop)
     any_shop.configure(policy={**any_shop.settings["policy"], "settle": "100ms"})
     any_shop.declare("products", *HALVED)

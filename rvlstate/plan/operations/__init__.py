@@ -15,7 +15,6 @@ from rvlstate.plan.operations.point_alias import PointAlias
 from rvlstate.plan.operations.record_index import ForgetIndex, RecordIndex
 from rvlstate.plan.operations.rehearse_rewrite import RehearseRewrite
 from rvlstate.plan.operations.restore_documents import FinishRollback, RestoreDocuments
-from rvlstate.plan.operations.restore_documents import RestoreDocuments
 from rvlstate.plan.operations.rewrite_documents import RewriteDocuments
 from rvlstate.plan.operations.settle_documents import SettleDocuments
 from rvlstate.plan.operations.take_baseline import TakeBaseline
@@ -35,7 +34,6 @@ AnyOperation: TypeAlias = (
     | ForgetIndex
     | GiveUpRewrite
     | TakeBaseline
-    | RestoreDocuments
     | RehearseRewrite
     | RewriteDocuments
     | SettleDocuments
@@ -57,7 +55,6 @@ __all__ = [
     "PointAlias",
     "RecordIndex",
     "RehearseRewrite",
-    "RestoreDocuments",
     "RestoreDocuments",
     "RewriteDocuments",
     "SettleDocuments",

@@ -23,8 +23,7 @@ return 'dropped'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropIndex(Defaults):
-    """FT.DROPINDEX `physical` without DD; `because` is the reason: deleted, replaced, left behind, in the way, or to be
-    recreated.
+    """FT.DROPINDEX `physical` without DD; `because` is the reason: see `summary` for what each means.
 
     `forgets` names the record that goes with it, None for an index that no record names. `recreates` is the declared
     index that is without one until it is created again.

@@ -26,6 +26,8 @@ class GiveUpRewrite(Defaults):
     @property
     def summary(self) -> str:
         """What it does."""
+        if self.rewrite.settled:
+            return f"remove what the change of the documents of {self.name} kept beside them"
         return f"give up the change of the documents of {self.name} that an earlier run began"
 
     @property

@@ -10,7 +10,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
-from rvlstate.plan.effects import Flow, Pace, Report, Sweep, Tally
+from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
 from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, figures_of, send_create
@@ -30,7 +30,7 @@ class RehearseRewrite(Defaults):
     operation: Literal["rehearse_rewrite"] = "rehearse_rewrite"
     name: str
     rewrite: Rewrite
-    pace: Pace = Pace()
+    pace: Pace = FULL_SPEED
     backup: str = ""
     max_bad_rows: int = 0
     atomic: bool = True

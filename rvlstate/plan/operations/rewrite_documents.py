@@ -9,7 +9,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import TagField
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan.arguments import create_arguments
-from rvlstate.plan.effects import Flow, Pace, Report, Sweep, Tally, look, send
+from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, look, send
 from rvlstate.plan.operations.await_build import AwaitBuild
 from rvlstate.plan.operations.base import Defaults
 
@@ -36,7 +36,7 @@ class RewriteDocuments(Defaults):
     operation: Literal["rewrite_documents"] = "rewrite_documents"
     name: str
     rewrite: Rewrite
-    pace: Pace = Pace()
+    pace: Pace = FULL_SPEED
     backup: str = ""
     max_bad_rows: int = 0
     members: str = ""

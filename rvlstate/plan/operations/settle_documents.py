@@ -8,7 +8,7 @@ from typing import Literal
 from rvlstate.errors import GateFailedError
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
-from rvlstate.plan.effects import Flow, Pace, Pause, Report, Sweep, Tally, Tidy
+from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Pause, Report, Sweep, Tally, Tidy
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
 from rvlstate.plan.operations.rehearse_rewrite import too_many_bad_rows
@@ -33,7 +33,7 @@ class SettleDocuments(Defaults):
     name: str
     rewrite: Rewrite
     seconds: float = 5.0
-    pace: Pace = Pace()
+    pace: Pace = FULL_SPEED
     backup: str = ""
     max_bad_rows: int = 0
     members: str = ""

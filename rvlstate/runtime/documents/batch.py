@@ -74,31 +74,34 @@ def dumped(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def original_of(blueprint: Blueprint, row: Row) -> Original:
-    """What a document held, and the digest of what it is to hold, at all identifiers that are written or removed."""
+def originals_of(blueprint: Blueprint, row: Row) -> list[Original]:
+    """What a document held, and the digest of what it is to hold: one for each field, which may be rewritten apart."""
     if blueprint.adapter == "whole":
-        return _whole_original(blueprint, row)
-    after = _after(blueprint, row)
+        return [_whole_original(blueprint, row)]
     held = {blueprint.identifiers[position]: row.values[n] for n, position in enumerate(blueprint.guarded)}
-    return Original(
-        key=row.key,
-        before={name: held[name] for name in after},
-        written=written_digest(after, is_json=blueprint.adapter == "json"),
-    )
+    return [
+        Original(
+            key=row.key,
+            before={name: held[name] for name in after},
+            written=written_digest(after, is_json=blueprint.adapter == "json"),
+        )
+        for after in _after(blueprint, row) or [{}]
+    ]
 
 
-def _after(blueprint: Blueprint, row: Row) -> dict[bytes, bytes | None]:
-    """What will be at each identifier that is written or removed."""
-    after: dict[bytes, bytes | None] = {}
+def _after(blueprint: Blueprint, row: Row) -> list[dict[bytes, bytes | None]]:
+    """For each field that is not done, what will be at the identifiers that it writes or removes."""
+    found = []
     for number, item in enumerate(blueprint.rewrite.fields):
         if row.states[number] == "0":
             continue
-        after |= {blueprint.column(name): None for name in item.removes}
+        after: dict[bytes, bytes | None] = {blueprint.column(name): None for name in item.removes}
         if number in row.new and item.writes is not None:
             new = row.new[number]
             told = new if blueprint.adapter == "hash" else _as_told(item.writes.identifier, new)
             after[blueprint.column(item.writes.identifier)] = told
-    return after
+        found.append(after)
+    return found
 
 
 def _as_told(path: str, text: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import redis
@@ -12,13 +12,16 @@ from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterEx
 from rvlstate.errors import CommandRefusedError, StepFailedError
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.scripts import Script
-from rvlstate.runtime.documents.watch import Watch
+from rvlstate.runtime.documents.watch import Call, Watch
 from rvlstate.runtime.server_errors import is_oom, is_read_only, is_unavailable
 
 Command: TypeAlias = Sequence[Any]
 
 REDIRECTED = (AskError, MovedError, TryAgainError)
 PASSING = (redis.ConnectionError, redis.TimeoutError, RedisClusterException, *REDIRECTED)
+PIPELINED_KEYS = 144
+"""Keys of the calls that are sent in one round trip: two calls of the most keys."""
+
 RAW: dict[str, Any] = {"NEVER_DECODE": True}
 
 
@@ -50,8 +53,11 @@ class Node:
             refuse(command, reply)
         return replies
 
-    def run(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[bytes]]]) -> list[Any]:
-        """The replies of a script to calls, each with its keys (of one slot) and arguments, sent in one round trip."""
+    def run(self, script: Script, calls: Sequence[Call]) -> list[Any]:
+        """The replies of a script to calls, each with its keys (of one slot) and arguments."""
+        return [reply for some in _at_a_time(calls) for reply in self._run(script, some)]
+
+    def _run(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         if not self._directly:
             return [self._routed(script, keys, arguments) for keys, arguments in calls]
         commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
@@ -89,6 +95,20 @@ class Node:
             return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments, **RAW)
         except redis.ResponseError as error:
             return error
+
+
+def _at_a_time(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """Calls that go in one round trip: the server carries them out one after the other before it listens to others."""
+    some: list[Call] = []
+    keys = 0
+    for call in calls:
+        if some and keys + len(call[0]) > PIPELINED_KEYS:
+            yield some
+            some, keys = [], 0
+        some.append(call)
+        keys += len(call[0])
+    if some:
+        yield some
 
 
 def refuse(command: Command, reply: Any) -> None:

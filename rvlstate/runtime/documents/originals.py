@@ -24,10 +24,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
-    """One document before it was written.
+    """One document before it was written, or one of its fields where several are.
 
-    `before` are the values of all identifiers that are written or removed (None: was not there); of a document whose
-    storage type changes it is the whole of it: all fields of a hash, or the text of a JSON document. `written` is
+    `before` are the values of all identifiers that are written or removed for it (None: was not there); of a document
+    whose storage type changes it is the whole of it: all fields of a hash, or the text of a JSON document. `written` is
     `written_digest` of what the same identifiers (or the whole document) hold afterwards. `key` is where the document
     was; where its prefix changes it is afterwards under the new one.
     """

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from rvlstate.plan.effects import Tally
-from rvlstate.runtime.documents.batch import Row, original_of
+from rvlstate.runtime.documents.batch import Row, originals_of
 from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import Blueprint
 from rvlstate.runtime.documents.calls import CALL_BYTES, CALL_KEYS, Calls, written
@@ -24,7 +24,10 @@ from rvlstate.runtime.documents.watch import Watch
 CALL_SECONDS = 0.005
 """How long one call that writes may take, with its way and its wait: under a live index it writes fewer documents."""
 
-WATCHED_KEYS = 2 * CALL_KEYS
+CHEAP_WRITES = 16
+"""Where one call may write fewer, the writes themselves are what takes long, and a transaction would block too much."""
+
+WATCHED_KEYS = 96
 """Documents of one transaction, which the server carries out in one piece: each costs it half of a guarded one."""
 
 
@@ -79,7 +82,7 @@ class Reconciler:
     def _watches(self) -> bool:
         """Whether documents are better watched than guarded by digests: small steps, all of the same slot."""
         alone = self.quota is None and self.originals is None and not self.beside.clustered
-        return alone and bool(self.blueprint.own_casts) and self._at_once == CALL_KEYS
+        return alone and bool(self.blueprint.own_casts) and self._at_once >= CHEAP_WRITES
 
     def _watched(self, node: Node, keys: Sequence[bytes]) -> Tally:
         tally = Tally()
@@ -122,7 +125,7 @@ class Reconciler:
         if not rows:
             return Tally()
         if self.originals is not None:
-            self.originals.keep([original_of(self.blueprint, row) for row in rows])
+            self.originals.keep([original for row in rows for original in originals_of(self.blueprint, row)])
         self.before_write()
         writing = self._calls.writing(rows, self._at_once)
         with self._timed(len(rows)):

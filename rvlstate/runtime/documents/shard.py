@@ -11,7 +11,7 @@ from typing import TypeAlias
 from rvlstate.plan.effects import Tally
 from rvlstate.runtime.documents.crew import Crew
 from rvlstate.runtime.documents.ledger import Ledger
-from rvlstate.runtime.documents.node import Node, OtherServerError, is_passing
+from rvlstate.runtime.documents.node import PASSING, Node, OtherServerError
 from rvlstate.runtime.documents.scan import START, Wanted, scan_page
 
 WORKERS = 2
@@ -53,8 +53,8 @@ class Shard:
     def _scan(self, crew: Crew) -> None:
         try:
             self._scan_all(crew)
-        except Exception as error:
-            if not (self.may_be_lost and is_passing(error)):
+        except PASSING:
+            if not self.may_be_lost:
                 raise
             self.lost = True
         for _ in range(WORKERS):
