@@ -327,7 +327,7 @@ def test_a_slip_in_a_default_is_told_where_it_is_written(tmp_path: Path) -> None
 
 
 def test_how_documents_are_gone_through(tmp_path: Path) -> None:
-    """Pace, bad rows, backup and checks reach the declared index; the backup is as written: plans are made elsewhere."""
+    """Pace, bad rows, backup and checks reach the declared index; the backup stays as it is written."""
     extra = """\
 indexes:
   a:

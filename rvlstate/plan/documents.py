@@ -167,7 +167,7 @@ def _written(after: Field, own: Field | None, settings: FieldSettings, changes: 
 
 
 def _refused_dims(address: str, reads: tuple[Source, ...], writes: Source, steps: tuple[TransformStep, ...]) -> str:
-    """Why vectors cannot get the declared length, "" if they can; the user's own code may make vectors of any length."""
+    """Why vectors cannot get the declared length, "" if they can; a callable of the user's may make any length."""
     before = reads[0].shape if len(reads) == 1 else None
     if before is None or writes.shape is None or any(isinstance(step, Call) for step in steps):
         return ""

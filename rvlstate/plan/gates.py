@@ -38,8 +38,9 @@ class Verdict:
 
 
 def remembered_name(baseline: str, check: Check) -> str:
-    """Where the findings of a check are kept; a check that was edited since finds nothing there."""
-    return f"{baseline}/{fingerprint(asdict(check)).removeprefix('sha256:')[:12]}"
+    """Where the findings of a check are kept; one that asks for something else since finds nothing there."""
+    asked = {name: value for name, value in asdict(check).items() if name != "min_overlap"}
+    return f"{baseline}/{fingerprint(asked).removeprefix('sha256:')[:12]}"
 
 
 def check_words(check: Check) -> str:

@@ -161,6 +161,29 @@ def unknown_notes(classification: Classification | None, unverifiable: tuple[str
     )
 
 
+def rename_notes(situation: Situation, judged: Iterable[tuple[Fact, Remedy]]) -> tuple[str, ...]:
+    """Fields that look like others under a new name: the documents may well not hold them."""
+    facts = [fact for fact, _ in judged]
+    removed = [fact.field for fact in facts if isinstance(fact, FieldRemoved)]
+    notes = []
+    for fact in facts:
+        if not isinstance(fact, FieldAdded) or situation.wanted.field_settings(fact.field.name).transform:
+            continue
+        twin = next((old for old in removed if _is_alike(old, fact.field)), None)
+        if twin is not None:
+            name = fact.field.name
+            notes.append(
+                f"{name} looks like {twin.name} under another name: if the documents do not hold {name} yet, declare "
+                f"indexes.{situation.wanted.name}.fields.{name}.renamed_from: {twin.name}, which renames it in them"
+            )
+    return tuple(notes)
+
+
+def _is_alike(old: Field, new: Field) -> bool:
+    """Whether two fields differ in their name and place alone."""
+    return type(old) is type(new) and replace(old, name=new.name, identifier=new.identifier) == new
+
+
 def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world: World) -> tuple[str, ...]:
     """Why nothing can be done about an index as it is declared."""
     reasons = [f"{fact.address}: {remedy.reason}" for fact, remedy in judged if remedy.classification == "refused"]

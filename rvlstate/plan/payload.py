@@ -53,8 +53,9 @@ def sample_notes(rewriting: Rewriting, world: World) -> tuple[str, ...]:
             f"{sample.bad:,} of {sample.documents:,} sampled documents cannot be transformed; the first: {first.key}: "
             f"{first.field}: {first.reason}"
         )
-    if sample.documents and not sample.todo and not rewriting.begun:
-        notes.append(f"none of {sample.documents:,} sampled documents needs to be written: is what is read there?")
+    notes += [
+        f"none of {sample.documents:,} sampled documents has {place}: is it spelt right?" for place in sample.missing
+    ]
     if sample.saturated:
         notes.append(f"{sample.saturated:,} vector values of {sample.documents:,} sampled documents would be clipped")
     notes += [
@@ -78,7 +79,8 @@ def bytes_written(judged: Iterable[tuple[Fact, Remedy]], situation: Situation) -
 def _encoding(fact: Fact, name: str) -> list[Hazard]:
     if not isinstance(fact, AttributeChanged) or fact.attribute not in ("datatype", "dims"):
         return []
-    words = f"queries on {name}.{fact.field} must send {fact.after} vectors from the cutover on"
+    kind = f"vectors of {fact.after} dims" if fact.attribute == "dims" else f"{fact.after} vectors"
+    words = f"queries on {name}.{fact.field} must send {kind} from the cutover on"
     return [Hazard(code="QUERY_ENCODING_CHANGES", message=f"{words} ({fact.before} to {fact.after}).")]
 
 

@@ -13,7 +13,8 @@ class Sample:
 
     `documents` were looked at and `todo` of them are not in the desired layout. `bytes_read` and `bytes_written` are
     means over these. `largest` maps a field of vectors to the largest absolute value in it, `scales` one of integers to
-    the value of their step. `bad` of the documents cannot be transformed, `bad_rows` are the first of them.
+    the value of their step. `missing` are places that a transform reads and that none of them has. `bad` of the
+    documents cannot be transformed, `bad_rows` are the first of them.
     """
 
     documents: int = 0
@@ -22,6 +23,7 @@ class Sample:
     bytes_written: float = 0.0
     largest: tuple[tuple[str, float], ...] = ()
     scales: tuple[tuple[str, float], ...] = ()
+    missing: tuple[str, ...] = ()
     saturated: int = 0
     bad: int = 0
     bad_rows: tuple[BadRow, ...] = ()

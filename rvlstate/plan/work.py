@@ -134,6 +134,7 @@ def _index_plan(
         notes=(
             *(() if foreign else judge.hijack_notes(situation)),
             *judge.unknown_notes(task.classification, unverifiable),
+            *judge.rename_notes(situation, rewriting.judged),
             *sample_notes(rewriting, world),
         ),
         refused=refused,
@@ -162,7 +163,8 @@ def _impact(task: Task, judged: Judged) -> Impact:
     )
     if not rewrite.touches_documents:
         return replace(impact, search_downtime_seconds=impact.estimated_seconds)
-    return with_rewrite(impact, rewrite, known, live_index=rewrite.strategy == "backfill")
+    found = with_rewrite(impact, rewrite, known, live_index=rewrite.strategy == "backfill")
+    return replace(found, estimated_seconds=round(found.estimated_seconds + task.settle, 3))
 
 
 def _index_impact(task: Task) -> Impact:

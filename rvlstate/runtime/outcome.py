@@ -61,7 +61,9 @@ def downtime(state: State, name: str, steps: Sequence[Step], outcomes: Sequence[
         step.index == name and step.id in done and isinstance(step.operation, PointAlias | RecordIndex)
         for step in steps
     )
-    if begun is None or not begun.dropped or begun.settled or served:
+    record = state.record(name)
+    led_there = record is not None and begun is not None and record.physical == begun.target != begun.physical
+    if begun is None or not begun.dropped or begun.settled or served or led_there:
         return ""
     return f"Search on {name} is down until an apply has come to its end, or rvlstate rollback {name}"
 

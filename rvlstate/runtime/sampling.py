@@ -5,9 +5,9 @@ The user's own code is not run. The look is bounded, however large the database 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rvlstate.model.field import VectorField
 from rvlstate.model.rewrite import Rewrite
@@ -50,14 +50,24 @@ class _Look:
         """What was found."""
         beside = Beside(project=self.project, rewrite=self.rewrite.id, clustered=is_clustered(self.connection))
         reconciler = self._reconciler(beside)
-        total = Tally()
+        total, looked_at = Tally(), list[tuple[Node, tuple[bytes, ...]]]()
         found = primaries(self.connection)
         for primary in found:
             node = Node(self.connection, primary.client)
             keys = self._keys(node, beside, -(-DOCUMENTS // len(found)))
             if keys:
                 total = added(total, reconciler.reconcile(node, keys))
-        return self._summed(total, dict(reconciler.largest))
+                looked_at.append((node, keys))
+        return replace(self._summed(total, dict(reconciler.largest)), missing=self._missing(looked_at))
+
+    def _missing(self, looked_at: Sequence[tuple[Node, tuple[bytes, ...]]]) -> tuple[str, ...]:
+        """The places that are read and that no document has; those of documents done already are not asked for."""
+        is_json = self.rewrite.before.storage == "json"
+        places = sorted({source.identifier for item in self.rewrite.fields for source in item.reads})
+        done = {place for item in self.rewrite.fields for place in item.removes}
+        return tuple(
+            place for place in places if place not in done and not _anywhere(looked_at, place, is_json=is_json)
+        )
 
     def _reconciler(self, beside: Beside) -> Reconciler:
         serving = self.rewrite.physical if self.rewrite.before.filter and not self.rewrite.dropped else ""
@@ -110,6 +120,13 @@ class _Look:
         fields = [self.rewrite.after.field(item.field) for item in self.rewrite.fields]
         vectors = [field for field in fields if isinstance(field, VectorField)]
         return [(field.name, field.datatype) for field in vectors if field.datatype in INTEGERS]
+
+
+def _anywhere(looked_at: Sequence[tuple[Node, tuple[bytes, ...]]], place: str, *, is_json: bool) -> bool:
+    """Whether any of the documents has something at a place; true if there are no documents."""
+    command = ("JSON.TYPE",) if is_json else ("HEXISTS",)
+    replies = [reply for node, keys in looked_at for reply in node.ask([(*command, key, place) for key in keys])]
+    return not looked_at or any(reply and not isinstance(reply, Exception) for reply in replies)
 
 
 def _nothing() -> None:

@@ -45,6 +45,7 @@ def _record(record: Record) -> tuple[Cell, ...]:
         f"needs {', '.join(record.depends_on)}" if record.depends_on else "",
         f"also called {', '.join(record.aliases)}" if record.aliases else "",
         f"last build {number(round(record.build_rate))} documents/s" if record.build_rate else "",
+        *(f"{field}: value = integer x {scale:.6g}" for field, scale in record.scales),
     ]
     return (
         Cell(text=printable(record.name), style="bold"),

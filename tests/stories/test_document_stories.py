@@ -89,7 +89,7 @@ def test_values_of_all_kinds_in_one_recreate(any_shop: Shop) -> None:
     """Parts, numbers, lower case, places, shorter and normalised vectors, a field less, another renamed."""
     client = any_shop.client
     for number in range(COUNT):
-        fields = {
+        fields: dict[str, Any] = {
             "name": f"Doe, Jo{number}",
             "price": f"{number}.50",
             "kind": "BIG",
@@ -265,7 +265,7 @@ def test_only_what_the_transform_reads_is_read(shop: Shop) -> None:
 
 def json_shop(shop: Shop) -> list[Any]:
     """Documents of JSON with nested things and several vectors, behind an index; the documents."""
-    made = [
+    made: list[Any] = [
         {
             "title": f"shoe {number}",
             "deep": {"old": {"name": f"n{number}", "kept": [0.1, {"x": None}]}, "é": "ü"},

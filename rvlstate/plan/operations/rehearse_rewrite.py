@@ -83,7 +83,7 @@ class RehearseRewrite(Defaults):
         )
         if tally.bad > self.max_bad_rows:
             raise too_many_bad_rows(self.name, tally, self.max_bad_rows, "nothing was changed.")
-        yield Report(_note(tally), done=tally.seen, total=tally.seen, figures=figures_of(tally))
+        yield Report(_note(tally), done=tally.seen, total=tally.seen, figures=_figures(tally))
 
     def _rehearsed(self) -> IndexDefinition:
         return replace(self.rewrite.after, prefixes=(f"{NOWHERE}{self.rewrite.id}:",))
@@ -101,10 +101,19 @@ def too_many_bad_rows(name: str, tally: Tally, allowed: int, standing: str) -> G
     details = [line for row in tally.bad_rows[:1] for line in row.detail.splitlines()]
     more = [f"... and {tally.bad - len(rows):,} more"] if tally.bad > len(rows) else []
     return GateFailedError(
-        f"{tally.bad:,} documents of {name} cannot be transformed, max_bad_rows allows {allowed:,}",
+        f"{tally.bad:,} {'document' if tally.bad == 1 else 'documents'} of {name} cannot be transformed, "
+        f"max_bad_rows allows {allowed:,}",
         why="\n".join([*rows, *more, *details, standing]),
         next_step=f"mend or delete these documents, or raise indexes.{name}.max_bad_rows, then run apply again.",
     )
+
+
+def _figures(tally: Tally) -> dict[str, float]:
+    """What was seen; nothing is written yet."""
+    figures = figures_of(tally)
+    figures["documents_to_write"] = figures.pop("documents_written")
+    figures["bytes_to_write"] = figures.pop("bytes_written")
+    return figures
 
 
 def _note(tally: Tally) -> str:

@@ -13,7 +13,7 @@ from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, 
 from rvlstate.plan.operations.await_build import AwaitBuild
 from rvlstate.plan.operations.base import Defaults
 
-DOCUMENT_COMMANDS = ("EVALSHA", "SCAN", "SCRIPT LOAD")
+DOCUMENT_COMMANDS = ("EVAL", "EVALSHA", "EXISTS", "INFO", "SCAN", "SCRIPT LOAD")
 """What a pass sends by itself; the commands within its scripts are those of `document_commands`."""
 
 LEAST_PASSES, MOST_PASSES = 2, 20
@@ -146,10 +146,24 @@ def figures_of(tally: Tally) -> dict[str, float]:
 def document_commands(rewrite: Rewrite) -> tuple[str, ...]:
     """The names of the commands that the scripts of a pass send."""
     moves = ("RENAME",) if rewrite.moves else ()
-    marks = ("ZADD", "ZSCORE", "ZREM")
-    if "json" in (rewrite.before.storage, rewrite.after.storage):
-        return ("JSON.GET", "JSON.SET", "JSON.DEL", "HSET", "HDEL", "PEXPIRE", *marks, *moves)
-    return ("HMGET", "HSET", "HDEL", "HSTRLEN", *marks, *moves)
+    marks = ("ZADD", "ZSCORE")
+    if rewrite.changes_storage:
+        return (
+            "TYPE",
+            "HKEYS",
+            "HMGET",
+            "HSET",
+            "JSON.GET",
+            "JSON.SET",
+            "DEL",
+            "PEXPIREAT",
+            "PEXPIRETIME",
+            *marks,
+            *moves,
+        )
+    if rewrite.before.storage == "json":
+        return ("TYPE", "JSON.GET", "JSON.SET", "JSON.DEL", *marks, *moves)
+    return ("TYPE", "HMGET", "HSET", "HDEL", *marks, *moves)
 
 
 def work_words(rewrite: Rewrite) -> str:

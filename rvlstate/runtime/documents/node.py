@@ -53,6 +53,10 @@ class Node:
             refuse(command, reply)
         return replies
 
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies of the node itself, refusals among them: for questions that may not fit every key."""
+        return self._pipelined(commands)
+
     def run(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """The replies of a script to calls, each with its keys (of one slot) and arguments."""
         return [reply for some in _at_a_time(calls) for reply in self._run(script, some)]
