@@ -99,13 +99,11 @@ def _is_removed(record: Record, desired: Desired, situations: dict[str, Situatio
 
 
 def _abandoned(desired: Desired, world: World) -> list[str]:
-    """Names that are only intended: neither declared nor recorded, with an index that an interrupted run left."""
-    names = {
-        intent.name
-        for intent in world.state.intents
-        if desired.index(intent.name) is None and world.state.record(intent.name) is None
-    }
-    return [name for name in sorted(names) if abandoned(name, world)]
+    """Names that are neither declared nor recorded, with an index, or a change of documents, that a run left."""
+    state = world.state
+    left = {intent.name for intent in state.intents if abandoned(intent.name, world)}
+    left |= {rewrite.name for rewrite in state.rewrites}
+    return sorted(name for name in left if desired.index(name) is None and state.record(name) is None)
 
 
 def _self_check(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rvlstate.model.address import REVISION
 from rvlstate.model.state import Record
-from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex
+from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, GiveUpRewrite
 from rvlstate.plan.situation import World
 
 
@@ -17,7 +17,10 @@ def remove(record: Record, world: World, in_use: frozenset[str], claimed: frozen
     record still names one of them, and only the name goes. `claimed` are the further aliases that are declared: such
     a name is moved to its new index, in one instant, by the task of that index.
     """
-    rest = _clear(world, [physical for physical in abandoned(record.name, world) if physical not in in_use])
+    rest = (
+        *_clear(world, [physical for physical in abandoned(record.name, world) if physical not in in_use]),
+        *_given_up(record.name, world),
+    )
     aliased = world.catalog.targets.get(record.name) == record.physical and record.name not in claimed
     if record.physical in in_use and aliased:
         return (*rest, DropAlias(name=record.name, physical=record.physical, gone="renamed"))
@@ -30,7 +33,13 @@ def remove(record: Record, world: World, in_use: frozenset[str], claimed: frozen
 
 def clear_abandoned(name: str, world: World) -> tuple[AnyOperation, ...]:
     """The operations for a name that an interrupted run began to create and that was given up since."""
-    return _clear(world, abandoned(name, world))
+    return (*_clear(world, abandoned(name, world)), *_given_up(name, world))
+
+
+def _given_up(name: str, world: World) -> tuple[AnyOperation, ...]:
+    """A change of documents that was begun for a name that is gone; the documents stay as they are."""
+    begun = world.state.rewrite(name)
+    return (GiveUpRewrite(name=name, rewrite=begun),) if begun is not None else ()
 
 
 def abandoned(name: str, world: World) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ def rewriting_of(situation: Situation, world: World) -> Rewriting:
     """Compare a declared index with what is there, and find out what its documents need."""
     pending = situation.pending
     if pending is None:
-        return _fresh(situation, world)
+        anew = _fresh(situation, world)
+        return replace(anew, refusals=(*anew.refusals, *_begun_under_another_name(situation, world)))
     if pending.settled:
         anew = _fresh(replace(situation, pending=None), world)
         return replace(anew, given_up=pending)
@@ -67,6 +68,19 @@ def rewriting_of(situation: Situation, world: World) -> Rewriting:
         )
     anew = _fresh(replace(situation, pending=None), world)
     return replace(anew, given_up=pending)
+
+
+def _begun_under_another_name(situation: Situation, world: World) -> tuple[str, ...]:
+    """A rename waits until the documents are in one layout."""
+    old = situation.was_named
+    if old is None or world.state.rewrite(old) is None:
+        return ()
+    return (
+        (
+            f"{situation.wanted.name}: the documents of {old} are being rewritten (begun by an earlier apply, and not "
+            f"complete): declare it as {old} again and apply, then rename it"
+        ),
+    )
 
 
 def _fresh(situation: Situation, world: World) -> Rewriting:

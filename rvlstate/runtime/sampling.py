@@ -70,8 +70,8 @@ class _Look:
         )
 
     def _reconciler(self, beside: Beside) -> Reconciler:
-        serving = self.rewrite.physical if self.rewrite.before.filter and not self.rewrite.dropped else ""
         search = Node(self.connection, self.connection.search)
+        serving = self._serving(search) if self.rewrite.before.filter else ""
         return Reconciler(
             blueprint=blueprint_of(self.rewrite, field_expiry=False, originals=False),
             beside=beside,
@@ -80,6 +80,11 @@ class _Look:
             quota=Quota(0),
             before_write=_nothing,
         )
+
+    def _serving(self, search: Node) -> str:
+        """The index that knows what the filter lets in; "" once it is gone: a sample may be of all documents then."""
+        (names,) = search.send([("FT._LIST",)])
+        return self.rewrite.physical if self.rewrite.physical.encode() in names else ""
 
     def _keys(self, node: Node, beside: Beside, wanted: int) -> tuple[bytes, ...]:
         prefixes = blueprint_of(self.rewrite, field_expiry=False, originals=False).prefixes()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rvlstate.model.canonical import mask
+from rvlstate.model.catalog import Catalog, LiveIndex
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import TagField
 from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, look, send
 from rvlstate.plan.operations.await_build import AwaitBuild
@@ -69,6 +72,20 @@ class RewriteDocuments(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         return ("FT._LIST", "FT.INFO", *DOCUMENT_COMMANDS, *document_commands(self.rewrite))
+
+    def effect(self, catalog: Catalog) -> Catalog:
+        """An index that knows the filter is there, until the documents are settled."""
+        if self.members != self.rewrite.members:
+            return catalog
+        definition = mask(members_definition(self.rewrite.before))
+        return catalog.with_index(LiveIndex(name=self.members, definition=definition))
+
+    def intend(self, state: State) -> State:
+        """An index that knows the filter is ours, should it be left behind."""
+        if self.members != self.rewrite.members:
+            return state
+        definition = members_definition(self.rewrite.before)
+        return state.with_intent(Intent(physical=self.members, name=self.name, definition=definition))
 
     def flow(self) -> Flow:
         """Pass after pass; each one does only what is missing."""

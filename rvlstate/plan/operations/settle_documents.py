@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rvlstate.errors import GateFailedError
+from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Pause, Report, Sweep, Tally, Tidy
@@ -55,6 +56,10 @@ class SettleDocuments(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         return ("FT._LIST", "FT.INFO", "UNLINK", *DOCUMENT_COMMANDS, *document_commands(self.rewrite))
+
+    def effect(self, catalog: Catalog) -> Catalog:
+        """The index that knew the filter goes."""
+        return catalog.without_index(self.rewrite.members)
 
     def record(self, state: State) -> State:
         """The change is complete, and an index that was dropped for it is nobody's any more."""

@@ -182,7 +182,12 @@ class Pass:
         )
 
     def _save(self, *, complete: bool) -> None:
-        """Write the place down; it is a hint: a server that does not answer is dealt with by those who need it."""
+        """Write the place down; it is a hint: a server that does not answer is dealt with by those who need it.
+
+        Not that of a rehearsal, with which nobody goes on: a change that has not begun is never tidied up either.
+        """
+        if self.effect.mode == "rehearse":
+            return
         places = {shard.run_id: shard.ledger.place() for shard in self._shards}
         try:
             self.records.save(self.effect.mode, self._topology, places, complete=complete)

@@ -74,17 +74,14 @@ class DocumentWorker:
             quota=Quota(effect.user_rows) if rehearses else None,
             before_write=self._gate.before_write,
         )
-        records = self._records(effect.rewrite)
         tally = Pass(
             connection=self._connection,
             effect=effect,
             reconciler=reconciler,
-            records=records,
+            records=self._records(effect.rewrite),
             gate=self._gate,
             tell=self._tell,
         ).run()
-        if rehearses:
-            records.remove()  # a change that has not begun may never be tidied up
         if rehearses and tally.bad > effect.max_bad_rows:
             raise _too_many_bad_rows(effect, tally)
         return tally
