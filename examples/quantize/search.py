@@ -25,8 +25,10 @@ def search(text: str) -> None:
     index = SearchIndex.from_yaml(str(SCHEMA), redis_url=os.environ["REDIS_URL"])
     datatype = index.schema.fields["embedding"].attrs.datatype.value.lower()
     vector = np.frombuffer(embed(text), dtype="<f4")
-    query = VectorQuery(vector.tolist(), "embedding", dtype=datatype, return_fields=["iata", "name"], num_results=3)
-    for found in index.query(query):
+    query = VectorQuery(vector.tolist(), "embedding", dtype=datatype, return_fields=["iata", "name"], num_results=10)
+    # Several airports may be equally near, and the server gives those in any order.
+    nearest = sorted(index.query(query), key=lambda found: (f"{float(found['vector_distance']):.2f}", found["iata"]))
+    for found in nearest[:3]:
         print(f"{float(found['vector_distance']):.2f}  {found['iata']}  {found['name']}")
     print(f"(asked with a vector of {datatype})")
     index.disconnect()

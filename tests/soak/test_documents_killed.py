@@ -15,7 +15,7 @@ import pytest
 from document_cases import CHANGED, DOCUMENT_CASES, KEPT, SHOWN, declared, filled, settings
 from document_shop import OTHERS, assert_complete, embedding
 from kill_cases import Case, Edit, applied, in_turn
-from kill_matrix import decisive, prepared, take_lock_away
+from kill_matrix import prepared, take_lock_away
 from kit import Shop, tag, text
 from nursery import Nursery
 from observe import documents
@@ -26,9 +26,6 @@ pytest_plugins = ("story_fixtures",)
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 
 COUNT, KILLS = 20_000, 100
-NOT_ON_A_CLUSTER = ("recreate-over-alias", "recreate-with-another-prefix")
-"""A further alias is in another slot than the index, as are the keys under another prefix."""
-
 LONG: dict[str, tuple[Edit, Edit]] = {
     "recreate": (
         in_turn(settings(**KEPT), filled("e", COUNT), declared(*OTHERS, embedding("float16")), applied),
@@ -55,21 +52,17 @@ def test_killed_at_every_command(
         matrix.kill_at([(replace(point, when=when), command) for point, command in matrix.points])
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in DOCUMENT_CASES if case.name not in NOT_ON_A_CLUSTER], ids=lambda case: case.name
-)
-def test_killed_on_a_cluster(case: Case, cluster_server: EmbeddedServer, tmp_path: Path, nursery: Nursery) -> None:
-    """The same on one node that owns all slots, where each slot has digests of its own."""
-    with prepared(replace(case, answers=()), cluster_server, tmp_path, nursery) as matrix:
-        matrix.kill_at(decisive(matrix))
-
-
 @pytest.mark.requires("bfloat16_vectors")
-@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize(("kind", "where"), [("recreate", "shop"), ("backfill", "shop"), ("backfill", "cluster_shop")])
 def test_killed_at_a_hundred_random_moments(
-    kind: str, shop: Shop, nursery: Nursery, record_property: Callable[[str, object], None]
+    kind: str,
+    where: str,
+    request: pytest.FixtureRequest,
+    nursery: Nursery,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The issue's proof: every rerun ends in the state of an undisturbed run, compared document by document."""
+    shop: Shop = request.getfixturevalue(where)
     before, change = LONG[kind]
     seconds = _undisturbed(shop, nursery, before, change)
     expected, found = documents(shop.client), shop.count()
@@ -87,7 +80,7 @@ def test_killed_at_a_hundred_random_moments(
         assert_complete(shop)
     places = ", ".join(f"{count} at {place}" for place, count in stopped.most_common())
     line = (
-        f"{kind} of {COUNT:,} documents ({seconds:.1f} s undisturbed): {KILLS} kills: {places}; "
+        f"{kind} of {COUNT:,} documents, {where} ({seconds:.1f} s undisturbed): {KILLS} kills: {places}; "
         f"reruns {min(reruns):.1f} to {max(reruns):.1f} s; all as undisturbed"
     )
     record_property("outcome", line)

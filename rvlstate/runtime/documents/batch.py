@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rvlstate.runtime.documents.blueprint import Blueprint
+from rvlstate.runtime.documents.numbers import lasting
 from rvlstate.runtime.documents.originals import Original, written_digest
 from rvlstate.transforms.paths import is_several
 
@@ -71,7 +72,7 @@ def shown(key: bytes) -> str:
 
 def dumped(value: object) -> bytes:
     """A JSON value as it is sent."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return lasting(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
 
 
 def originals_of(blueprint: Blueprint, row: Row) -> list[Original]:
