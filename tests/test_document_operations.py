@@ -44,16 +44,10 @@ from rvlstate.plan.operations import (
 )
 from rvlstate.plan.operations.rewrite_documents import MOST_PASSES
 
-BEFORE = IndexDefinition(
-    prefixes=("p:",),
-    filter="@price > 0",
-    fields=(
-        TextField(name="title", identifier="title"),
-        NumericField(name="price", identifier="price"),
-        VectorField(name="v", identifier="v", search=Flat(), dims=4, datatype="float32", distance_metric="cosine"),
-    ),
-)
-AFTER = replace(BEFORE, fields=(*BEFORE.fields[:2], replace(BEFORE.fields[2], datatype="float16")))
+VECTOR = VectorField(name="v", identifier="v", search=Flat(), dims=4, datatype="float32", distance_metric="cosine")
+PLAIN = (TextField(name="title", identifier="title"), NumericField(name="price", identifier="price"))
+BEFORE = IndexDefinition(prefixes=("p:",), filter="@price > 0", fields=(*PLAIN, VECTOR))
+AFTER = replace(BEFORE, fields=(*PLAIN, replace(VECTOR, datatype="float16")))
 HALF = FieldRewrite(
     field="v",
     reads=(Source(identifier="v", kind="vector", shape=VectorShape(datatype="float32", dims=4)),),

@@ -350,6 +350,7 @@ def test_originals_are_kept_before_and_known_by_what_is_written(connection: Conn
     rows = [row for row in kept.rows if row.key == b"doc:1"]
     assert [row.before for row in rows] == [{b"v": F32}, {b"a": b"1", b"b": None}, {b"c": b"x"}]
     for row in rows:
+        assert not isinstance(row.before, bytes)
         now = {name: client.hget("doc:1", name) for name in row.before}
         assert written_digest(now, is_json=False) == row.written
 

@@ -122,7 +122,7 @@ def _server(folder: Path) -> Iterator[str]:
 
 def _load(url: str, documents: int, dims: int, *, index: bool = True) -> None:
     """Documents of float32 vectors, and the index over them, built."""
-    client = redis.Redis.from_url(url)
+    client: Any = redis.Redis.from_url(url)
     client.flushall()
     rng = np.random.default_rng(0)
     for start in range(0, documents, LOADED_AT_ONCE):
@@ -130,8 +130,9 @@ def _load(url: str, documents: int, dims: int, *, index: bool = True) -> None:
         block = rng.standard_normal((size, dims), dtype="f4")
         pipeline = client.pipeline(transaction=False)
         for number in range(size):
-            values = {"title": f"title {start + number}", "cat": "abc"[number % 3], "price": start + number}
-            pipeline.hset(f"doc:{start + number}", mapping={**values, "embedding": block[number].tobytes()})
+            values: dict[str, Any] = {"title": f"title {start + number}", "cat": "abc"[number % 3]}
+            values |= {"price": start + number, "embedding": block[number].tobytes()}
+            pipeline.hset(f"doc:{start + number}", mapping=values)
         pipeline.execute()
     if index:
         vector = ["embedding", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", dims, "DISTANCE_METRIC", "COSINE"]
@@ -150,8 +151,9 @@ def _is_built(client: Any, documents: int) -> bool:
 
 def _floor(url: str, documents: int, dims: int) -> dict[str, Any]:
     """SCAN, HGET, convert, HSET with hand-packed commands over one socket, no index on the keys."""
-    with redis.Redis.from_url(url) as client:
-        client.execute_command("FT.DROPINDEX", "products")
+    client: Any = redis.Redis.from_url(url)
+    client.execute_command("FT.DROPINDEX", "products")
+    client.close()
     path = url.removeprefix("unix://")
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(path)
