@@ -51,6 +51,13 @@ def propose(project: Project, name: str, backup: str | Path | None = None) -> Pr
 def _proposal(project: Project, found: Backup, rollback: Rollback, world: World) -> Proposal:
     """The plan with the figures; everything in the backup is read, since later is too late to find it damaged."""
     verified = verify(found.folder)
+    rewrite = rollback.rewrite
+    complete = world.state.rewrite(rewrite.name) is None
+    if complete and rewrite.strategy == "recreate" and rewrite.documents and not verified.rows + verified.damaged:
+        raise ChangeRefusedError(
+            (f"{rewrite.name}: there are no original values in {found.folder}: the old index would find nothing",),
+            next_step="name the folder with --backup DIR if it was moved, or declare the index as it was, and apply.",
+        )
     plan = rollback_plan(
         rollback, world, project=project.name, rows=verified.rows, created_at=now_iso(), version=__version__
     )

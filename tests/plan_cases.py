@@ -237,12 +237,13 @@ class Book:
 def begun(name: str, standing: str, desired: Desired, world: World) -> World:
     """The world after an earlier run began the change of documents that is declared for `name`.
 
-    `standing`: "begun" when nothing but that was recorded, "dropped" when its index is gone too.
+    `standing`: "begun" when nothing but that was recorded, "dropped" when its index is gone too, "settled" when all that
+    was left to do was to tidy up.
     """
     steps = build_plan(desired, world).steps
     rewrite = next(step.operation.rewrite for step in steps if isinstance(step.operation, RehearseRewrite))
     dropped = standing == "dropped"
-    state = world.state.with_rewrite(replace(rewrite, dropped=dropped))
+    state = world.state.with_rewrite(replace(rewrite, dropped=dropped, settled=standing == "settled"))
     catalog = world.catalog.without_index(rewrite.physical) if dropped else world.catalog
     return replace(world, state=state, catalog=catalog)
 

@@ -228,22 +228,33 @@ def removed_work(record: Record, desired: Desired, world: World, situations: dic
     """What is to be done about a record that no schema declares any more."""
     in_use = frozenset(situation.serving.name for situation in situations.values() if situation.serving)
     claimed = frozenset(alias for wanted in desired.indexes for alias in wanted.aliases)
-    protected = desired.protects(record.name)
-    operations = () if protected else remove(record, world, in_use, claimed)
-    refusal = f"{record.name}: prevent_destroy protects it, and no schema declares it: restore the schema file"
+    refused = _kept_from_removal(record, desired, world)
+    operations = () if refused else remove(record, world, in_use, claimed)
     live = world.catalog.index(record.physical)
     plan = IndexPlan(
         name=record.name,
         action="delete",
-        classification="refused" if protected else "in_place",
+        classification="refused" if refused else "in_place",
         physical_before=record.physical if live else None,
         physical_after=None,
         hazards=tuple(sorted({hazard for operation in operations for hazard in operation.hazards})),
         impact=Impact(documents=live.statistics.documents if live else 0),
-        refused=(refusal,) if protected else (),
+        refused=refused,
         fields=len(record.definition.fields),
     )
     return Work(plan=plan, operations=operations, depends_on=record.depends_on)
+
+
+def _kept_from_removal(record: Record, desired: Desired, world: World) -> tuple[str, ...]:
+    """Why a record that no schema declares any more must not be removed."""
+    name, begun = record.name, world.state.rewrite(record.name)
+    if desired.protects(name):
+        return (f"{name}: prevent_destroy protects it, and no schema declares it: restore the schema file",)
+    if begun is not None and begun.dropped and begun.touches_documents and not begun.settled:
+        # Forgotten, nobody could tell any more which documents are in which layout, nor bring them back.
+        back = f"restore the schema file and apply, or go back with rvlstate rollback {name}"
+        return (f"{name}: its documents are being rewritten (not complete), and no schema declares it: {back}",)
+    return ()
 
 
 def abandoned_work(name: str, desired: Desired, world: World) -> Work:

@@ -37,7 +37,7 @@ from rvlstate.runtime.drive import Driver, Told
 from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
-from rvlstate.runtime.outcome import Report, StepOutcome, downtime, positioned, standings
+from rvlstate.runtime.outcome import Report, StepOutcome, downtime, downtimes, positioned, standings, was_created
 from rvlstate.runtime.run_report import FinalResult, estimate_figures
 from rvlstate.runtime.state_store import StateStore
 from rvlstate.runtime.stop import StopRequest
@@ -86,14 +86,16 @@ class Execution:
             estimates={index.name: estimate_figures(index.impact) for index in self.plan.indexes},
         )
         self._tell_start(resumes)
-        result = "interrupted"
+        result: FinalResult = "interrupted"
         try:
             with reachable(self.url):
                 for number, step in enumerate(self.plan.steps, start=1):
                     self._take(step, number)
             result = "failed" if self.failures else "done"
-        except (InterruptedRunError, LockLostError, ServerUnreachableError, StateError) as error:
-            self._close("interrupted", str(error))
+        except RvlstateError as error:
+            stopped = isinstance(error, InterruptedRunError | LockLostError | ServerUnreachableError | StateError)
+            result = "interrupted" if stopped else "failed"
+            self._close(result, str(error))
             raise self._with_table(error) from error
         finally:
             self.on_event(RunFinished(run=self.run, result=result, seconds=time.monotonic() - began))
@@ -208,7 +210,7 @@ class Execution:
     def _remove_unfinished(self, step: Step, error: RvlstateError) -> str:
         """Remove the index that was being built, from which nothing is served yet; "" if there is none."""
         operation = step.operation
-        if isinstance(operation, CreateIndex) and not _was_created(error):
+        if isinstance(operation, CreateIndex) and not was_created(error):
             # Whatever has that name was not made by us: it must not be taken for ours later.
             self._write(self.state.without_intent(operation.physical))
             return ""
@@ -279,14 +281,11 @@ class Execution:
                 f"mend the cause if there is one, then run rvlstate rollback {name}: it goes on from here."
             )
         lines = standings(self.plan.steps, self.outcomes)
+        if not self.failures and not isinstance(error, LockLostError):  # its successor may have come further
+            lines += downtimes(self.state, self.plan.steps, self.outcomes)
         if len(lines) > 1 or not self.failures:
             error.why = "\n".join(line for line in (error.why, *lines) if line)
         return error
-
-
-def _was_created(error: RvlstateError) -> bool:
-    """Whether FT.CREATE had succeeded when a creation failed: only the synonyms after it were refused."""
-    return isinstance(error, CommandRefusedError) and error.command.startswith("FT.SYNUPDATE")
 
 
 def _is_disposable(operation: CreateIndex | VerifyIndex | AwaitBuild) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rvlstate.errors import GateFailedError, RvlstateError, StepFailedError
+from rvlstate.errors import CommandRefusedError, GateFailedError, RvlstateError, StepFailedError
 from rvlstate.model.state import State
 from rvlstate.plan.operations import PointAlias, RecordIndex
 from rvlstate.plan.plan import Step
@@ -68,6 +68,12 @@ def downtime(state: State, name: str, steps: Sequence[Step], outcomes: Sequence[
     return f"Search on {name} is down until an apply has come to its end, or rvlstate rollback {name}"
 
 
+def downtimes(state: State, steps: Sequence[Step], outcomes: Sequence[StepOutcome]) -> list[str]:
+    """A sentence for each index of the steps that nothing answers for."""
+    told = [downtime(state, name, steps, outcomes) for name in sorted({step.index for step in steps})]
+    return [f"{sentence}." for sentence in told if sentence]
+
+
 def positioned(error: RvlstateError, step: Step, position: str, cleanup: str) -> RvlstateError:
     """The error as it is told: which step, and what was removed again, or what does not answer."""
     removed = f"{cleanup}; what served before still serves." if cleanup.endswith("again") else f"{cleanup}."
@@ -80,3 +86,8 @@ def positioned(error: RvlstateError, step: Step, position: str, cleanup: str) ->
         next_step=error.next_step or "mend the cause, then run apply again: it goes on from here.",
         position=position,
     )
+
+
+def was_created(error: RvlstateError) -> bool:
+    """Whether FT.CREATE had succeeded when a creation failed: only the synonyms after it were refused."""
+    return isinstance(error, CommandRefusedError) and error.command.startswith("FT.SYNUPDATE")

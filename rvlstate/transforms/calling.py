@@ -79,10 +79,7 @@ class Call:
 
     def _parts(self, rows: list[int]) -> Iterator[tuple[list[int], Any]]:
         """What is returned for all rows, or for parts of them without the guilty ones."""
-        try:
-            yield rows, self._called(rows)
-        except _CallError as failure:
-            yield from self._parts_without_guilty(rows, failure, always=self._fails_always)
+        yield from self._tried(rows, always=self._fails_always)
 
     def _parts_without_guilty(
         self, rows: list[int], failure: _CallError, *, always: Callable[[list[int]], bool]
@@ -92,14 +89,19 @@ class Call:
                 self.notes.refuse(row, failure.reason, failure.detail)
         else:
             half = len(rows) // 2
-            yield from self._halved(rows[:half])
-            yield from self._halved(rows[half:])
+            yield from self._tried(rows[:half], always=lambda _: False)
+            yield from self._tried(rows[half:], always=lambda _: False)
 
-    def _halved(self, rows: list[int]) -> Iterator[tuple[list[int], Any]]:
+    def _tried(self, rows: list[int], *, always: Callable[[list[int]], bool]) -> Iterator[tuple[list[int], Any]]:
         try:
-            yield rows, self._called(rows)
-        except _CallError as failure:
-            yield from self._parts_without_guilty(rows, failure, always=lambda _: False)
+            returned = self._called(rows)
+        except _CallError as error:
+            failure = error
+        else:
+            yield rows, returned
+            return
+        # Not within the handler: a traceback of the next call would have this one, and all of ours, in front of it.
+        yield from self._parts_without_guilty(rows, failure, always=always)
 
     def _fails_always(self, rows: list[int]) -> bool:
         step = max(1, len(rows) // PROBES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import uuid
@@ -80,6 +81,8 @@ class BackupWriter:
             self._handle = self._begin_segment()
         _write_all(self._handle, frame)
         os.fsync(self._handle)
+        if not os.fstat(self._handle).st_nlink:  # nobody could find it again
+            raise FileNotFoundError(errno.ENOENT, "the file was deleted while it was written")
         self._size += len(frame)
         self._frames += 1
 

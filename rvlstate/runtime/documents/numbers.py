@@ -1,8 +1,8 @@
 """Numbers in JSON texts, spelled so that the server's quick way of reading decimals gives exactly these numbers.
 
-RedisJSON takes all digits as one integer and divides it by a power of ten: two roundings, by which one in ten numbers of
-16 or 17 digits becomes its neighbour. What was written would then not be what is held, and would pass for the write of
-somebody else. The same number with one digit more or less mostly survives.
+RedisJSON takes all digits as one integer and divides it by a power of ten: two roundings, by which one number in
+ten of 16 or 17 digits becomes its neighbour. What was written would then not be what is held, and would pass for the
+write of somebody else. The same number with one digit more or less mostly survives.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import re
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.]{15,}(?:[eE][+-]?\d+)?')
-"""Texts, which are skipped, and numbers that may have more than 15 digits: shorter ones are read exactly."""
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.]{15,}(?:[eE][+-]?\d+)?|-?\d[\d.]*[eE][+-]?\d+')
+"""Texts, which are skipped, and numbers with an exponent or, maybe, more than 15 digits: others are read exactly."""
 
 _NUMBER = re.compile(r"(-?)(\d+)\.?(\d*)(?:e([+-]?\d+))?", re.IGNORECASE)
 _SPELLINGS = (17, 18, 19, 16)
-_LARGEST = 1 << 64
+_LARGEST, _LARGEST_EXPONENT = 1 << 64, 308
+_POWERS = tuple(float(10**exponent) for exponent in range(64))
 
 
 def lasting(text: bytes) -> bytes:
@@ -30,7 +31,7 @@ def as_held(number: str) -> float | None:
         return None
     sign, whole, fraction, exponent = match.groups()
     digits, shift = int(whole + fraction), int(exponent or 0) - len(fraction)
-    if digits >= _LARGEST or abs(shift) > 308:  # beyond its table it goes other ways
+    if digits >= _LARGEST or abs(shift) > _LARGEST_EXPONENT:  # beyond its table it goes other ways
         return None
     value = digits * float(f"1e{shift}") if shift >= 0 else digits / float(f"1e{-shift}")
     return -value if sign else value
@@ -38,9 +39,14 @@ def as_held(number: str) -> float | None:
 
 def _lasting_token(match: re.Match[bytes]) -> bytes:
     token = match[0]
-    if token[:1] == b'"' or not {*b".eE"} & {*token}:
+    if token[:1] == b'"':
         return token
-    return _lasting_number(token.decode()).encode()
+    whole, _, fraction = token.partition(b".")
+    if fraction.isdigit() and len(token) < len(_POWERS):  # what nearly all are, without the detours of the others
+        digits = int(whole + fraction)
+        if abs(digits) < _LARGEST and digits / _POWERS[len(fraction)] == float(token):
+            return token
+    return _lasting_number(token.decode()).encode() if {*b".eE"} & {*token} else token
 
 
 def _lasting_number(token: str) -> str:
