@@ -237,8 +237,8 @@ class Book:
 def begun(name: str, standing: str, desired: Desired, world: World) -> World:
     """The world after an earlier run began the change of documents that is declared for `name`.
 
-    `standing`: "begun" when nothing but that was recorded, "dropped" when its index is gone too, "settled" when all that
-    was left to do was to tidy up.
+    `standing`: "begun" when nothing but that was recorded, "dropped" when its index is gone too, "settled" when all
+    that was left to do was to tidy up.
     """
     steps = build_plan(desired, world).steps
     rewrite = next(step.operation.rewrite for step in steps if isinstance(step.operation, RehearseRewrite))

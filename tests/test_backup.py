@@ -267,6 +267,8 @@ def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(GateFailedError, match="cannot be kept") as refused:
         prepare(tmp_path / "file", MINE)
+    with pytest.raises(GateFailedError, match="the backup is gone from"):
+        prepare(tmp_path / "lost", MINE, begun=True)
     assert "Nothing was written" in refused.value.why
     with pytest.raises(GateFailedError, match="cannot be kept") as refused:
         prepare(tmp_path / "kept", MINE, expected_bytes=1 << 60)

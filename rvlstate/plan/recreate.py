@@ -161,6 +161,7 @@ def _write(task: Task, rewrite: Rewrite, members: str) -> RewriteDocuments:
         backup=wanted.backup,
         max_bad_rows=wanted.max_bad_rows,
         members=members,
+        begun=task.begun,
     )
 
 

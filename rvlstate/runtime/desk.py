@@ -85,7 +85,8 @@ class Desk:
             return Tally()
         folder = None
         if effect.backup:
-            folder = prepare(self.whose.folder / effect.backup, self._manifest(effect.rewrite))
+            parent, begun = self.whose.folder / effect.backup, effect.mode == "write"
+            folder = prepare(parent, self._manifest(effect.rewrite), begun=begun)
         writes = folder is not None and effect.mode == "write"
         with BackupWriter(folder) if writes and folder else nullcontext() as originals:
             return self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals).sweep(effect)

@@ -19,8 +19,8 @@ from rvlstate.plan.operations.base import Defaults
 DOCUMENT_COMMANDS = ("EVAL", "EVALSHA", "EXISTS", "INFO", "SCAN", "SCRIPT LOAD")
 """What a pass sends by itself; the commands within its scripts are those of `document_commands`."""
 
-LEAST_PASSES, MOST_PASSES = 2, 20
-"""A second pass confirms the first, which may have begun in the middle; writers may keep a last one from coming."""
+MOST_PASSES = 20
+"""Writers may keep a pass that finds nothing from coming."""
 
 NEXT_TO_NOTHING = 0.001
 """Share of the documents from which on the rest is left to the passes after the index serves again."""
@@ -33,7 +33,10 @@ class RewriteDocuments(Defaults):
     """Bring every document of `rewrite` into the layout of its `after`, guarded against every newer write.
 
     `members` is the index that tells which documents its filter lets in, "" if there is no filter; it is made here
-    when it is the rewrite's own.
+    when it is the rewrite's own. `begun` tells that an earlier run may have come some way, where the first pass goes on.
+
+    A pass is followed by another one unless it began at the beginning and met no writer: what comes late is found by
+    the passes that follow when the index serves again, and search is down for one pass less.
     """
 
     operation: Literal["rewrite_documents"] = "rewrite_documents"
@@ -43,6 +46,7 @@ class RewriteDocuments(Defaults):
     backup: str = ""
     max_bad_rows: int = 0
     members: str = ""
+    begun: bool = False
 
     @property
     def summary(self) -> str:
@@ -99,12 +103,14 @@ class RewriteDocuments(Defaults):
                 pace=self.pace,
                 members=self.members,
                 backup=self.backup,
-                resume=number == 1,
+                resume=self.begun and number == 1,
                 max_bad_rows=self.max_bad_rows,
             )
             total = added(total, tally)
             yield Report(_note(total, number), done=tally.seen, total=tally.seen, figures=figures_of(total))
-            if number >= LEAST_PASSES and tally.unsettled <= tally.seen * NEXT_TO_NOTHING:
+            undisturbed = number == 1 and not self.begun and not tally.moved_on and not tally.gone
+            found_little = tally.unsettled <= tally.seen * NEXT_TO_NOTHING and (number > 1 or not self.begun)
+            if undisturbed or found_little:
                 return
 
 
@@ -196,4 +202,5 @@ def work_words(rewrite: Rewrite) -> str:
 
 def _note(tally: Tally, passes: int) -> str:
     bad = f"; {tally.bad:,} left as they are" if tally.bad else ""
-    return f"{tally.written:,} documents written in {passes} passes{bad}"
+    told = "one pass" if passes == 1 else f"{passes} passes"
+    return f"{tally.written:,} documents written in {told}{bad}"

@@ -32,10 +32,11 @@ class Backup:
     manifest: Manifest
 
 
-def prepare(parent: str | Path, manifest: Manifest, *, expected_bytes: int = 0) -> Path:
+def prepare(parent: str | Path, manifest: Manifest, *, expected_bytes: int = 0, begun: bool = False) -> Path:
     """The folder of the backup below `parent`, made with its manifest, or found as that of the same rewrite.
 
-    Called before anything is written to the server. Raises GateFailedError if documents cannot be kept there: no
+    Called before anything is written to the server; `begun` tells that documents may have been written since, so that a
+    backup must be there. Raises GateFailedError if documents cannot be kept there: no
     folder, not writable, not `expected_bytes` free, a backup of something else.
     """
     folder = Path(parent) / quote(manifest.rewrite.id, safe="")
@@ -43,6 +44,8 @@ def prepare(parent: str | Path, manifest: Manifest, *, expected_bytes: int = 0) 
         _make_folder(Path(parent))
         _make_folder(folder)
         found = _existing(folder)
+        if found is None and begun:
+            raise _lost(folder)
         if found is None or not any(segments(folder)):
             _write_manifest(folder, replace(manifest, created_at=manifest.created_at or now_iso()))
         else:
@@ -141,6 +144,15 @@ def _refuse_another(folder: Path, differences: tuple[str, ...]) -> None:
             why="\n".join((*differences, "Nothing was written.")),
             next_step="move that folder away, or set backup: to another one.",
         )
+
+
+def _lost(folder: Path) -> GateFailedError:
+    return GateFailedError(
+        f"the backup is gone from {folder}",
+        why="An earlier run began it and may have overwritten documents whose originals were kept there only.\n"
+        "A new one would hold the rest, and look whole. Nothing was written.",
+        next_step="bring the folder back; or take backup: out of the settings, which gives up the way back, and apply.",
+    )
 
 
 def _unusable(folder: Path, why: str) -> GateFailedError:

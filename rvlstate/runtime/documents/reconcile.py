@@ -64,6 +64,7 @@ class Reconciler:
     largest: dict[str, float] = field(default_factory=dict)
     _size: float = 4096.0
     _at_once: int = CALL_KEYS
+    _quiet: bool = False
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -92,10 +93,21 @@ class Reconciler:
         return tally
 
     def _watched_part(self, node: Node, watch: Watch, keys: Sequence[bytes]) -> Tally:
+        if not self._quiet:
+            return self._watched_documents(node, watch, keys)
+        # Where the last documents were all done, these may be too, which their lengths tell without their values.
+        fields = [self.blueprint.identifiers[at] for at, _ in self.blueprint.own_casts]
+        widths = [width for _, width in self.blueprint.own_casts]
+        left = [key for key, found in zip(keys, watch.lengths(keys, fields), strict=True) if found != widths]
+        tally = Tally(done=len(keys) - len(left))
+        return added(tally, self._watched_documents(node, watch, left)) if left else tally
+
+    def _watched_documents(self, node: Node, watch: Watch, keys: Sequence[bytes]) -> Tally:
         found = watch.read(keys, self.blueprint.identifiers)
         rows = [row for key, values in zip(keys, found, strict=True) if values and (row := self._row(key, values))]
         odd = [key for key, values in zip(keys, found, strict=True) if values is None]
         done = len(keys) - len(odd) - len(rows)
+        self._quiet = not rows and not odd
         rows, tally = self._computed(rows)
         tally = replace(tally, done=tally.done + done)
         if rows:

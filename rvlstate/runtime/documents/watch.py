@@ -56,6 +56,15 @@ class Watch:
             return [None] * len(keys)
         return [values if isinstance(values, list) and None not in values else None for values in found]
 
+    def lengths(self, keys: Sequence[bytes], fields: Sequence[bytes]) -> list[list[int]]:
+        """How long the fields of hashes are, 0 for what is not there; nothing is watched, and no value is sent."""
+        questions = [b"$%d\r\n%s\r\n" % (len(field), field) for field in fields]
+        head = b"*3\r\n$7\r\nHSTRLEN\r\n"
+        asked = [b"%s$%d\r\n%s\r\n%s" % (head, len(key), key, field) for key in keys for field in questions]
+        self._connection.send_packed_command([b"".join(asked)])
+        replies = [reply if isinstance(reply := self._reply(), int) else 0 for _ in asked]
+        return [replies[start : start + len(fields)] for start in range(0, len(replies), len(fields))]
+
     def write(self, script: Script, calls: Sequence[Call]) -> list[Any]:
         """The replies of a script that writes; none of its calls was carried out if a watched key was touched."""
         commands = [("EVALSHA", script.sha, len(keys), *keys, *arguments) for keys, arguments in calls]
