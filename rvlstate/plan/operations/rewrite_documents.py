@@ -33,7 +33,7 @@ class RewriteDocuments(Defaults):
     """Bring every document of `rewrite` into the layout of its `after`, guarded against every newer write.
 
     `members` is the index that tells which documents its filter lets in, "" if there is no filter; it is made here
-    when it is the rewrite's own. `begun` tells that an earlier run may have come some way, where the first pass goes on.
+    when it is the rewrite's own. `begun`: an earlier run may have come some way, and the first pass goes on there.
 
     A pass is followed by another one unless it began at the beginning and met no writer: what comes late is found by
     the passes that follow when the index serves again, and search is down for one pass less.
