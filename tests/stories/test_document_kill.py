@@ -65,4 +65,5 @@ def test_killed_twice(matrix: Matrix) -> None:
     points = [point for point, _ in decisive(matrix)]
     noted = [point for point in points if point.label.startswith("SET ")]
     created = next(point for point in points if point.label == "FT.CREATE products@2")
-    assert matrix.kill(noted[len(noted) // 2], created)
+    # How often the progress is noted differs from run to run; the first note always comes.
+    assert matrix.kill(noted[0], created)
