@@ -250,9 +250,9 @@ def test_settling_gives_up_on_writers_that_never_stop() -> None:
 def test_settling_fails_on_documents_that_were_left() -> None:
     """More than allowed: named with key, reason and the user's own traceback."""
     stage = Stage(tallies=[Tally(seen=10, bad=2, bad_rows=(ROW,))])
-    with pytest.raises(GateFailedError, match="2 documents of goods cannot be transformed") as caught:
+    with pytest.raises(GateFailedError, match="goods: 2 of 10 documents cannot be transformed") as caught:
         stage.run(SettleDocuments(name="goods", rewrite=RECREATE, max_bad_rows=1))
-    assert "p:1: v: 5 bytes" in caught.value.why
+    assert "p:1 v: 5 bytes" in caught.value.why
     assert "Traceback" in caught.value.why
     assert not stage.tidied
 

@@ -152,6 +152,9 @@ NEVER_SHOWN = frozenset(
 BYTES_PER_VALUE = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1}
 """Width of one vector component, by datatype."""
 
+INTEGERS = ("int8", "uint8")
+"""The datatypes whose values are integers: a scale tells what one step is worth."""
+
 
 def attributes(field: Field) -> dict[str, Value]:
     """All attributes of a field but its name, flattened (`algorithm` beside its parameters), in declaration order."""

@@ -26,7 +26,7 @@ WORTH_A_BUILD_SECONDS = 10.0
 """What a new index must save against FT.ALTER before the name is moved for it."""
 
 LIMITED_PASSES = 2
-"""Passes until the index serves: one that writes and one that confirms; both keep to the declared limit."""
+"""Passes that keep to the declared limit: one that writes, and one behind the cutover that finds what came late."""
 
 REHEARSAL_SHARE = 0.4
 """What reading and transforming takes of the whole (measured)."""

@@ -30,12 +30,11 @@ from rvlstate.diff.facts import (
 from rvlstate.model.address import field_address, index_address
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import DesiredIndex, FieldSettings
-from rvlstate.model.field import Field, TagField, VectorField
+from rvlstate.model.field import INTEGERS, Field, TagField, VectorField
 from rvlstate.model.rewrite import FieldRewrite, Layout, Source, VectorShape
 from rvlstate.model.transform import Call, Cast, Constant, Copy, Drop, TransformStep, Truncate
 from rvlstate.plan.remedies import Remedy
 
-INTEGERS = ("int8", "uint8")
 LARGEST_STEP = {"int8": 127, "uint8": 255}
 
 

@@ -9,7 +9,7 @@ from rvlstate.model.address import field_address
 from rvlstate.model.field import BYTES_PER_VALUE, VectorField
 from rvlstate.model.transform import user_functions
 from rvlstate.plan.hazards import Hazard
-from rvlstate.plan.remedies import Remedy, covers
+from rvlstate.plan.remedies import Remedy, overlap
 from rvlstate.plan.rewriting import Rewriting, scales_of
 from rvlstate.plan.situation import Situation, World
 
@@ -124,9 +124,5 @@ def _shared(situation: Situation, world: World) -> list[Hazard]:
     return [
         Hazard(code="SHARED_DOCUMENTS", message=f"{index.name} reads the same documents as {serving.name}.")
         for index in world.catalog.indexes
-        if index.name not in own and _share(index.definition.prefixes, serving.definition.prefixes)
+        if index.name not in own and overlap(index.definition.prefixes, serving.definition.prefixes)
     ]
-
-
-def _share(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return any(covers((a,), (b,)) or covers((b,), (a,)) for a in one for b in other)

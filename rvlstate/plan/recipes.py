@@ -10,9 +10,8 @@ from rvlstate.errors import PlannerBugError
 from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.field import Field, VectorField
+from rvlstate.model.field import INTEGERS, Field, VectorField
 from rvlstate.model.state import Record
-from rvlstate.plan.documents import INTEGERS
 from rvlstate.plan.names import drop_aliases, move_aliases, release_old_name
 from rvlstate.plan.operations import (
     AddFields,

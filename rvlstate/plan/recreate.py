@@ -39,7 +39,7 @@ def around(task: Task) -> DocumentSteps:
     """The steps for documents that get new fields under an index that goes on serving."""
     rewrite = task.rewrite
     if task.given_up is not None:
-        before: list[AnyOperation] = [_give_up(task, task.given_up)]
+        before: list[AnyOperation] = [GiveUpRewrite(name=task.name, rewrite=task.given_up)]
     else:
         before = []
     if rewrite is None:
@@ -69,7 +69,7 @@ def recreate(task: Task, outcome: Record) -> list[AnyOperation]:
     members = rewrite.members if rewrite.before.filter else ""
     steps: list[AnyOperation] = []
     if task.given_up is not None:
-        steps.append(_give_up(task, task.given_up))
+        steps.append(GiveUpRewrite(name=task.name, rewrite=task.given_up))
     if not task.begun:
         steps.append(_rehearse(task, rewrite))
     checks, baseline = task.situation.wanted.checks, f"{rewrite.id}:baseline"
@@ -177,7 +177,3 @@ def _settle(task: Task, rewrite: Rewrite, members: str) -> SettleDocuments:
         members=members,
         atomic=task.atomic,
     )
-
-
-def _give_up(task: Task, rewrite: Rewrite) -> GiveUpRewrite:
-    return GiveUpRewrite(name=task.name, rewrite=rewrite)

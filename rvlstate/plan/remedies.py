@@ -221,6 +221,11 @@ def covers(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
     return all(any(prefix.startswith(start) for start in wide) for prefix in narrow)
 
 
+def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether a key may be under one of each: one prefix is then the beginning of the other."""
+    return any(a.startswith(b) or b.startswith(a) for a in one for b in other)
+
+
 def _refused(reason: str) -> Remedy:
     return Remedy(classification="refused", reason=reason)
 

@@ -12,7 +12,7 @@ from rvlstate.model.desired import Desired
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan import judge
 from rvlstate.plan.documents import DocumentWork, document_work
-from rvlstate.plan.remedies import Remedy, covers
+from rvlstate.plan.remedies import Remedy, overlap
 from rvlstate.plan.situation import Situation, World, situate_all
 
 Judged = tuple[tuple[Fact, Remedy], ...]
@@ -212,9 +212,7 @@ def unshareable(rewriting: Rewriting, world: World) -> tuple[str, ...]:
 
 def share(one: IndexDefinition, other: IndexDefinition) -> bool:
     """Whether two indexes may cover the same documents."""
-    return one.storage == other.storage and any(
-        covers((a,), (b,)) or covers((b,), (a,)) for a in one.prefixes for b in other.prefixes
-    )
+    return one.storage == other.storage and overlap(one.prefixes, other.prefixes)
 
 
 def _what_breaks(sibling: IndexDefinition, rewrite: Rewrite) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 from rvlstate.diff.compare import compare
 from rvlstate.diff.facts import Fact, FieldAdded, FieldRemoved
 from rvlstate.model.canonical import canonicalise
-from rvlstate.model.catalog import Catalog, LiveIndex
+from rvlstate.model.catalog import Catalog
 from rvlstate.model.codec import dump_value, parse_definition
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.plan.remedies import covers
+from rvlstate.plan.remedies import overlap
 
 
 def snapshot(catalog: Catalog, names: Iterable[str], prefixes: tuple[str, ...]) -> dict[str, Any]:
@@ -22,17 +22,12 @@ def snapshot(catalog: Catalog, names: Iterable[str], prefixes: tuple[str, ...]) 
     wanted = set(names)
     aliases = {alias: target for alias, target in catalog.aliases if alias in wanted or target in wanted}
     wanted |= set(aliases.values())
-    kept = [index for index in catalog.indexes if index.name in wanted or _overlaps(index, prefixes)]
+    kept = [index for index in catalog.indexes if index.name in wanted or overlap(index.definition.prefixes, prefixes)]
     return {
         "indexes": {index.name: dump_value(canonicalise(index.definition)) for index in kept},
         "synonyms": {index.name: [[t, list(g)] for t, g in index.synonyms] for index in kept if index.synonyms},
         "aliases": aliases,
     }
-
-
-def _overlaps(index: LiveIndex, prefixes: tuple[str, ...]) -> bool:
-    own = index.definition.prefixes
-    return any(covers((prefix,), (other,)) or covers((other,), (prefix,)) for prefix in prefixes for other in own)
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> tuple[str, ...]:

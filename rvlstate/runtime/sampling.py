@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from rvlstate.model.field import VectorField
+from rvlstate.model.field import INTEGERS, VectorField
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan.effects import Tally
 from rvlstate.plan.sample import Sample
@@ -29,8 +29,6 @@ DOCUMENTS = 200
 
 PAGES = 200
 """How many pages of the keyspace are gone through for them on each node: 100,000 keys, some 50 ms."""
-
-INTEGERS = ("int8", "uint8")
 
 
 def take_samples(connection: Connection, project: str, rewrites: Mapping[str, Rewrite]) -> dict[str, Sample]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rvlstate.errors import GateFailedError
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
-from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally
+from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, send
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, figures_of, send_create
+from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, figures_of
 
 NOWHERE = "rvlstate:nowhere:"
 """A prefix that no document has: a rehearsed index stays empty."""
@@ -81,8 +80,6 @@ class RehearseRewrite(Defaults):
             backup=self.backup,
             max_bad_rows=self.max_bad_rows,
         )
-        if tally.bad > self.max_bad_rows:
-            raise too_many_bad_rows(self.name, tally, self.max_bad_rows, "nothing was changed.")
         yield Report(_note(tally), done=tally.seen, total=tally.seen, figures=_figures(tally))
 
     def _rehearsed(self) -> IndexDefinition:
@@ -91,21 +88,8 @@ class RehearseRewrite(Defaults):
     def _rehearse_index(self) -> Flow:
         drop = DropIndex(physical=self.rewrite.scratch, because="left_behind", atomic=self.atomic)
         yield from drop.flow()
-        yield from send_create(create_arguments(self.rewrite.scratch, self._rehearsed()))
+        yield from send(*create_arguments(self.rewrite.scratch, self._rehearsed()))
         yield from drop.flow()
-
-
-def too_many_bad_rows(name: str, tally: Tally, allowed: int, standing: str) -> GateFailedError:
-    """The failure of the gate, with the count and the first documents; `standing` says how things stand."""
-    rows = [f"{row.key}: {row.field}: {row.reason}" for row in tally.bad_rows[:5]]
-    details = [line for row in tally.bad_rows[:1] for line in row.detail.splitlines()]
-    more = [f"... and {tally.bad - len(rows):,} more"] if tally.bad > len(rows) else []
-    return GateFailedError(
-        f"{tally.bad:,} {'document' if tally.bad == 1 else 'documents'} of {name} cannot be transformed, "
-        f"max_bad_rows allows {allowed:,}",
-        why="\n".join([*rows, *more, *details, standing]),
-        next_step=f"mend or delete these documents, or raise indexes.{name}.max_bad_rows, then run apply again.",
-    )
 
 
 def _figures(tally: Tally) -> dict[str, float]:

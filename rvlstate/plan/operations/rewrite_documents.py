@@ -118,7 +118,7 @@ def ensure_members(rewrite: Rewrite) -> Flow:
     """Make the index that tells which documents the filter of the old one lets in, and wait until it is built."""
     seen = yield from look(rewrite.members)
     if seen is None:
-        yield from send_create(create_arguments(rewrite.members, members_definition(rewrite.before)))
+        yield from send(*create_arguments(rewrite.members, members_definition(rewrite.before)))
     yield from AwaitBuild(name=rewrite.name, physical=rewrite.members).flow()
 
 
@@ -130,11 +130,6 @@ def members_definition(before: IndexDefinition) -> IndexDefinition:
     return IndexDefinition(
         storage=before.storage, prefixes=before.prefixes, filter=before.filter, fields=(*named, nobodys)
     )
-
-
-def send_create(arguments: tuple[str, ...]) -> Flow:
-    """FT.CREATE."""
-    yield from send(*arguments)
 
 
 def added(one: Tally, other: Tally) -> Tally:

@@ -9,10 +9,10 @@ from rvlstate.errors import GateFailedError
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
+from rvlstate.plan.bad_rows import too_many_bad_rows
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Pause, Report, Sweep, Tally, Tidy
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
-from rvlstate.plan.operations.rehearse_rewrite import too_many_bad_rows
 from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, added, document_commands, figures_of
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -83,7 +83,7 @@ class SettleDocuments(Defaults):
             )
             total = added(total, tally)
             if tally.bad > self.max_bad_rows:
-                raise too_many_bad_rows(self.name, tally, self.max_bad_rows, "They are left as they are.")
+                raise too_many_bad_rows(self.name, tally, self.max_bad_rows)
             quiet = 0.0 if tally.unsettled else quiet + tally.seconds
             spent += tally.seconds
             yield Report(_note(total, tally), done=tally.seen, total=tally.seen, figures=figures_of(total))

@@ -7,8 +7,8 @@ from typing import Any
 
 import redis
 
-from rvlstate.errors import GateFailedError
 from rvlstate.model.rewrite import Rewrite
+from rvlstate.plan.bad_rows import too_many_bad_rows
 from rvlstate.plan.effects import Sweep, Tally
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.beside import Beside
@@ -23,8 +23,6 @@ from rvlstate.runtime.documents.sweep import Gate, Pass, Tell
 from rvlstate.runtime.documents.tidy import remove_marks
 from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.server_errors import is_unknown_command
-
-SHOWN_IN_ERROR = 5
 
 
 class DocumentWorker:
@@ -83,7 +81,7 @@ class DocumentWorker:
             tell=self._tell,
         ).run()
         if rehearses and tally.bad > effect.max_bad_rows:
-            raise _too_many_bad_rows(effect, tally)
+            raise too_many_bad_rows(effect.rewrite.name, tally, effect.max_bad_rows)
         return tally
 
     def tidy(self, rewrite: Rewrite) -> None:
@@ -114,15 +112,3 @@ class DocumentWorker:
 
     def _beside_probe(self) -> str:
         return f"{{rvlstate:{self._project}}}:probe"
-
-
-def _too_many_bad_rows(effect: Sweep, tally: Tally) -> GateFailedError:
-    shown = [f"{row.key} {row.field}: {row.reason}" for row in tally.bad_rows[:SHOWN_IN_ERROR]]
-    more = [f"and {tally.bad - len(shown)} more"] if tally.bad > len(shown) else []
-    detail = next((row.detail for row in tally.bad_rows if row.detail), "")
-    return GateFailedError(
-        f"{effect.rewrite.name}: {tally.bad} of {tally.seen} documents cannot be transformed, "
-        f"and {effect.max_bad_rows} are allowed",
-        why="\n".join([*shown, *more, *detail.splitlines()]),
-        next_step="mend these documents or the transform, or raise max_bad_rows: they are then left as they are.",
-    )
