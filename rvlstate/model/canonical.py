@@ -12,6 +12,7 @@ r"""Canonical forms: two definitions mean the same to the server exactly when th
 | LANGUAGE english                          | no LANGUAGE                   | FT.INFO, measured             |
 | STOPWORDS B a                             | STOPWORDS a b                 | FT.INFO, measured             |
 | FILTER with a line break                  | with \n in its place           | FT.INFO, measured             |
+| a prefix of staged copies, beside others  | without it                    | what a promotion left behind  |
 | SVS-VAMANA compressed, no TRAINING_THRESHOLD, LeanVec no REDUCE | 10240, dims / 2 | server doc            |
 
 PREFIX "*" is no wild card: it matches keys that begin with a star (measured), so it stays as it is.
@@ -37,6 +38,9 @@ from rvlstate.model.field import (
     VectorField,
 )
 
+STAGED = "rvlstate:stage:"
+"""What staged copies of documents begin with, in any project."""
+
 MAX_TEXT_FIELDS = 32
 """Text fields that an index without MAXTEXTFIELDS can hold (FT.ALTER refuses the 33rd, measured)."""
 
@@ -56,7 +60,7 @@ def canonicalise(definition: IndexDefinition) -> IndexDefinition:
     stopwords = definition.stopwords
     return replace(
         definition,
-        prefixes=tuple(sorted(set(definition.prefixes))) or ("",),
+        prefixes=_canonical_prefixes(definition.prefixes),
         filter=None if definition.filter is None else definition.filter.replace("\n", "\\n"),
         language=None if language == "english" else language,
         stopwords=None if stopwords is None else tuple(sorted({word.lower() for word in stopwords})),
@@ -67,6 +71,12 @@ def canonicalise(definition: IndexDefinition) -> IndexDefinition:
             sorted((_canonical_field(field, definition.storage) for field in definition.fields), key=lambda f: f.name)
         ),
     )
+
+
+def _canonical_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    """In order, once each; those of staged copies only where the index holds nothing else."""
+    declared = {prefix for prefix in prefixes if not prefix.startswith(STAGED)}
+    return tuple(sorted(declared or set(prefixes))) or ("",)
 
 
 def _canonical_field(field: Field, storage: str) -> Field:

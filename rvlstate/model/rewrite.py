@@ -7,6 +7,21 @@
 | absence  | there is none at any of `removes` (rename, drop)                                                   |
 | marker   | the digest of the value at `target` is the one that was noted beside the document when it was written |
 | type     | the key is of the new storage type                                                                 |
+
+A staged change (strategy `staged`) writes into copies beside the documents first, which a new index holds:
+
+| promotion  | copies are under          | and take the documents' place                                                  |
+|------------|---------------------------|--------------------------------------------------------------------------------|
+| rename     | `rvlstate:stage:...`      | by RENAME; the index covers both prefixes, and the old layout fails to index   |
+| write_back | `rvlstate:stage:...`      | by COPY, since the old layout would answer too; a second index is built then   |
+| new_prefix | the declared new prefix   | not at all: they are the documents; the old keys go at completion              |
+
+| phase     | name answers from | documents                                   | way back                        |
+|-----------|-------------------|---------------------------------------------|---------------------------------|
+| staging   | the old index     | untouched; copies are made                  | drop the new index, the copies  |
+| ready     | the old index     | the same; the new index is verified         | the same                        |
+| serving   | the new index     | untouched, the old index is kept            | the alias, in an instant        |
+| promoting | the new index     | copies take their place; the old index goes | from a backup only              |
 """
 
 from __future__ import annotations
@@ -19,6 +34,9 @@ from rvlstate.model.field import BYTES_PER_VALUE
 from rvlstate.model.transform import TransformStep
 
 Layout: TypeAlias = Literal["length", "presence", "absence", "marker"]
+Strategy: TypeAlias = Literal["backfill", "recreate", "staged", "shadow"]
+Promotion: TypeAlias = Literal["", "rename", "write_back", "new_prefix"]
+Phase: TypeAlias = Literal["staging", "ready", "serving", "promoting"]
 Kind: TypeAlias = Literal["text", "tag", "numeric", "geo", "geoshape", "vector"]
 
 
@@ -72,11 +90,17 @@ class Rewrite:
     `dropped` tells that the old one is gone (recreate), `settled` that nothing is left to do but to remove what was
     kept beside the documents: without it no pass can tell what was transformed before. `versions` are those of the
     transforms that were carried out before.
+
+    Of a staged change, and of one of an index alone (`shadow`) that stops at its cutover or keeps the old index for a
+    while: `phase` is how far it is, `cutover_at` when its cutover was made (ms since 1970, 0: not yet) and `retain` for
+    how many seconds the old index is kept from then on. Only a staged one has a `promotion`, the prefix `stage` of the
+    copies ("" where they are under a new prefix of their own), and `interim`, the index over the copies alone that
+    serves until the second one is built ("" but for write_back).
     """
 
     id: str
     name: str
-    strategy: Literal["backfill", "recreate"]
+    strategy: Strategy
     before: IndexDefinition
     after: IndexDefinition
     fields: tuple[FieldRewrite, ...] = ()
@@ -89,6 +113,27 @@ class Rewrite:
     aliases: tuple[str, ...] = ()
     synonyms: tuple[tuple[str, tuple[str, ...]], ...] = ()
     documents: int = 0
+    phase: Phase = "staging"
+    promotion: Promotion = ""
+    stage: str = ""
+    interim: str = ""
+    cutover_at: int = 0
+    retain: float = 0.0
+
+    @property
+    def phased(self) -> bool:
+        """Whether it goes through phases that can be stepped through by hand."""
+        return self.strategy in ("staged", "shadow")
+
+    @property
+    def serves_first(self) -> str:
+        """The index to which the cutover leads."""
+        return self.interim or self.target
+
+    @property
+    def told_by_content(self) -> bool:
+        """Whether a document itself tells in which layout it is, so that late writes are found ever after."""
+        return all(item.layout != "marker" for item in self.fields)
 
     @property
     def members(self) -> str:

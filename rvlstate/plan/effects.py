@@ -100,9 +100,11 @@ class BadRow:
 class Tally:
     """What one pass over the documents found and did; all are counts of documents, but for bytes and seconds.
 
-    `written` were brought into the desired layout, `done` were in it already, `moved_on` changed between reading and
+    `written` were brought into the desired layout (staging: a copy of them), `done` were in it already, `moved_on` changed between reading and
     writing (the next pass sees them), `gone` vanished meanwhile, `foreign` are keys of another type under the prefix,
     `excluded` are left out by the index's filter, `bad` cannot be transformed, and `bad_rows` are the first of them.
+    `promoted` are staged copies that took the place of their document, `dropped` are copies that went since their
+    document is gone or newer, and `unhinted` those `written` that no notification had named (where there are any).
     """
 
     seen: int = 0
@@ -113,6 +115,9 @@ class Tally:
     foreign: int = 0
     excluded: int = 0
     bad: int = 0
+    promoted: int = 0
+    dropped: int = 0
+    unhinted: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
     saturated: int = 0
@@ -122,7 +127,10 @@ class Tally:
     @property
     def unsettled(self) -> int:
         """How many documents a further pass may have to look at again."""
-        return self.written + self.moved_on
+        return self.written + self.moved_on + self.promoted
+
+
+Mode: TypeAlias = Literal["rehearse", "write", "stage", "promote", "retire"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,24 +138,29 @@ class Sweep:
     """Go once over all documents of a rewrite.
 
     `mode`: "rehearse" reads and transforms and writes nothing (the user's own code on `user_rows` documents only),
-    "write" brings each document into the desired layout. `resume` begins where an interrupted pass stopped, if that
+    "write" brings each document into the desired layout where it is. Of a staged rewrite, "stage" makes a copy in the
+    desired layout of each document that is not in it, "promote" has the copies take the place of their documents and
+    brings what was written since into the desired layout where it is, and "retire" removes documents whose copies under
+    a new prefix have replaced them. `hinted`: only what notifications named since the last pass, where the server sends
+    any. `resume` begins where an interrupted pass stopped, if that
     place can still be found. `members` is an index that tells which documents the index's filter lets in, "" for all.
     `backup` is the folder that gets the original values first, "" for none.
     """
 
     rewrite: Rewrite
-    mode: Literal["rehearse", "write"]
+    mode: Mode
     pace: Pace = FULL_SPEED
     members: str = ""
     backup: str = ""
     resume: bool = False
+    hinted: bool = False
     max_bad_rows: int = 0
     user_rows: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tidy:
-    """Remove what a rewrite kept beside the documents and about its progress; the answer is None."""
+    """Remove what a rewrite kept beside the documents, staged copies included, and about its progress."""
 
     rewrite: Rewrite
 
@@ -192,7 +205,8 @@ class Findings:
 class Probe:
     """Carry out a check on one index, for the documents of `like` if given, else for a sample of its own.
 
-    `remember` names where the findings are kept for when the index is gone (see `Recall`), "" for nowhere.
+    `remember` names where the findings are kept for when the index is gone (see `Recall`), "" for nowhere. `stage` is
+    the prefix of staged copies in that index: findings tell of them by the keys of their documents.
     """
 
     check: Check
@@ -200,6 +214,7 @@ class Probe:
     definition: IndexDefinition
     like: Findings | None = None
     remember: str = ""
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
