@@ -31,7 +31,7 @@ from rvlstate.plan.effects import (
     Tally,
     Tidy,
 )
-from rvlstate.plan.operations import AddFields, AnyOperation, CreateIndex, RehearseRewrite, RewriteDocuments
+from rvlstate.plan.operations import AddFields, AnyOperation, CreateIndex, RehearseRewrite, RewriteDocuments, StageDocuments
 from rvlstate.plan.operations.drop_index import DROP_INDEX
 from rvlstate.plan.operations.rewrite_documents import members_definition
 from rvlstate.plan.operations.take_name import TAKE_NAME
@@ -49,7 +49,7 @@ class ModelServer:
     """Physical indexes and aliases; an alias that a physical index of its name hides is there and does not answer.
 
     `fresh` are the indexes that were created and that the background scan has not built yet; `rewritten` are the
-    changes of documents that a pass has carried out.
+    changes of documents that a pass has carried out, `staged` those that have copies.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -57,12 +57,13 @@ class ModelServer:
         self.aliases = dict(catalog.aliases)
         self.fresh = set[str]()
         self.rewritten = set[str]()
+        self.staged = set[str]()
 
     def copy(self) -> ModelServer:
         """A server of its own with the same content."""
         other = ModelServer(Catalog())
         other.indexes, other.aliases, other.fresh = dict(self.indexes), dict(self.aliases), set(self.fresh)
-        other.rewritten = set(self.rewritten)
+        other.rewritten, other.staged = set(self.rewritten), set(self.staged)
         return other
 
     @property
@@ -110,9 +111,11 @@ class ModelServer:
 
     def sweep(self, effect: Sweep) -> Tally:
         """A pass over the documents, which are all in the old layout until one has written them."""
-        done = effect.rewrite.id in self.rewritten
-        if effect.mode == "write":
-            self.rewritten.add(effect.rewrite.id)
+        staging = effect.mode == "stage"
+        passes = self.staged if staging else self.rewritten
+        done = effect.rewrite.id in passes
+        if effect.mode != "rehearse":
+            passes.add(effect.rewrite.id)
         return Tally(seen=DOCUMENTS, written=0 if done else DOCUMENTS, done=DOCUMENTS if done else 0)
 
     def drop(self, name: str) -> None:
@@ -267,7 +270,7 @@ def _created(operation: AnyOperation | None) -> IndexDefinition:
             return operation.definition
         case RehearseRewrite():
             return operation.rewrite.after
-        case RewriteDocuments():
+        case RewriteDocuments() | StageDocuments():
             return members_definition(operation.rewrite.before)
         case _:
             raise AssertionError(f"the model does not know what {operation} creates")

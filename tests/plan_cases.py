@@ -33,7 +33,7 @@ from rvlstate.model.state import Intent, Record, State
 from rvlstate.model.transform import Call, Cast, Constant, Drop, Normalize, TransformStep, Truncate
 from rvlstate.plan.build import build_plan
 from rvlstate.plan.effects import BadRow
-from rvlstate.plan.operations import RehearseRewrite
+from rvlstate.plan.operations import KeepOld, PointAlias, PromoteDocuments, RehearseRewrite, StageDocuments
 from rvlstate.plan.sample import Sample
 from rvlstate.plan.situation import World
 
@@ -54,7 +54,7 @@ GIVEN = frozenset(
     | {"targets", "hidden", "foreign", "edit", "begun", "begun_with", "samples"}
 )
 EXPECTED = frozenset(
-    {"plan", "changes", "steps", "hazards", "refused", "deferred", "unmanaged", "drift", "unverifiable", "warnings"}
+    {"plan", "changes", "steps", "hazards", "refused", "held", "unmanaged", "drift", "unverifiable", "warnings"}
     | {"notes", "error", "impact", "messages"}
 )
 EDITS = (
@@ -104,7 +104,7 @@ def as_case(row: Mapping[str, Any]) -> dict[str, Any]:
     changes = {f"goods.{address}": found for address, found in row["changes"].items()}
     expected = {key: row[key] for key in row.keys() & EXPECTED - {"changes"}}
     usual = {"plan": {"goods": "update shadow goods@1 -> goods@2"}, "steps": "shadow"}
-    shadow = set(changes.values()) - {None} == {"shadow"} and "deferred" not in row
+    shadow = set(changes.values()) - {None} == {"shadow"} and "held" not in row
     return {"name": row["name"], "edit": True, **given, "changes": changes, **(usual if shadow else {}), **expected}
 
 
@@ -164,7 +164,14 @@ class Book:
         state = replace(state, records=tuple(sorted(state.records, key=lambda record: record.name)))
         server = server_profile(entry.get("server", {}))
         samples = {name: sample(given) for name, given in entry.get("samples", {}).items()}
-        return World(catalog=catalog, state=state, server=server, foreign=entry.get("foreign", {}), samples=samples)
+        return World(
+            catalog=catalog,
+            state=state,
+            server=server,
+            foreign=entry.get("foreign", {}),
+            samples=samples,
+            project="shop",
+        )
 
     def _desired(self, entry: Mapping[str, Any]) -> Desired:
         indexes = [self._declared(name, spec) for name, spec in entry.get("desired", {}).items()]
@@ -197,6 +204,7 @@ class Book:
             strategy=given.get("strategy", "auto"),
             prevent_destroy=given.get("prevent_destroy", False),
             backup=given.get("backup", ""),
+            cutover=given.get("cutover", "auto"),
             checks=tuple(QueryCheck(query=query) for query in given.get("checks", ())),
         )
 
@@ -234,18 +242,47 @@ class Book:
         return replace(base, **settings, fields=(*kept, *changed.values()))
 
 
+PHASES = frozenset({"staging", "ready", "pointed", "serving", "promoting"})
+"""How far a change was; "pointed" is one that was killed right behind its cutover."""
+
+
 def begun(name: str, standing: str, desired: Desired, world: World) -> World:
     """The world after an earlier run began the change of documents that is declared for `name`.
 
     `standing`: "begun" when nothing but that was recorded, "dropped" when its index is gone too, "settled" when all
-    that was left to do was to tidy up.
+    that was left to do was to tidy up, or one of PHASES.
     """
+    if standing in PHASES:
+        return in_phase(standing, desired, world)
     steps = build_plan(desired, world).steps
     rewrite = next(step.operation.rewrite for step in steps if isinstance(step.operation, RehearseRewrite))
     dropped = standing == "dropped"
     state = world.state.with_rewrite(replace(rewrite, dropped=dropped, settled=standing == "settled"))
     catalog = world.catalog.without_index(rewrite.physical) if dropped else world.catalog
     return replace(world, state=state, catalog=catalog)
+
+
+def in_phase(standing: str, desired: Desired, world: World) -> World:
+    """The world after an earlier run came as far as a phase, by what its steps do to state and catalog."""
+    if standing == "ready":
+        desired = replace(desired, indexes=tuple(replace(index, cutover="manual") for index in desired.indexes))
+    if standing == "serving":
+        desired = replace(desired, policy=replace(desired.policy, retain_old=3600.0))
+    state, catalog = world.state, world.catalog
+    for step in build_plan(desired, world).steps:
+        operation = step.operation
+        state = operation.intend(state)
+        if isinstance(operation, LAST.get(standing, KeepOld)):
+            break
+        catalog = operation.effect(catalog)
+        if standing == "pointed" and isinstance(operation, PointAlias):
+            break
+        state = operation.record(state)
+    return replace(world, state=state, catalog=catalog)
+
+
+LAST: Mapping[str, type] = {"staging": StageDocuments, "promoting": PromoteDocuments}
+"""The step in front of whose commands an earlier run stopped."""
 
 
 def sample(given: Mapping[str, Any]) -> Sample:

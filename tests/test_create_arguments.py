@@ -184,7 +184,7 @@ def assert_settled(url: str, definitions: Mapping[str, IndexDefinition], protoco
             profile = inspect_server(connection)
             catalog = inspect_catalog(connection, definitions, profile)
         plan = build_plan(desired, World(catalog=catalog, state=State(), server=profile))
-        found = [(index.action, index.changes, index.refused, index.deferred) for index in plan.indexes]
+        found = [(index.action, index.changes, index.refused, index.held) for index in plan.indexes]
         odd = [
             (item, definitions[plan.indexes[at].name]) for at, item in enumerate(found) if item != ("adopt", (), (), ())
         ]

@@ -39,9 +39,19 @@ from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.fingerprint import canonical_json
 from rvlstate.model.state import Record, State
 from rvlstate.plan.build import build_plan
-from rvlstate.plan.operations import AddFields, AnyOperation, DropAlias, DropIndex, TakeName
-from rvlstate.plan.plan import Plan
+from rvlstate.plan.operations import (
+    AddFields,
+    AnyOperation,
+    DropAlias,
+    DropIndex,
+    PromoteDocuments,
+    RewriteDocuments,
+    TakeName,
+)
+from rvlstate.plan.phases import SUFFIXES, companions
+from rvlstate.plan.plan import Plan, Step
 from rvlstate.plan.situation import World
+from rvlstate.plan.way_back import way_back
 
 settings.register_profile(
     "laws", deadline=None, max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -92,8 +102,8 @@ def scene_of(case: Case) -> Scene:
 
 
 def held_back(plan: Plan) -> set[str]:
-    """Indexes that a plan does nothing about."""
-    return {index.name for index in plan.indexes if index.refused or index.deferred}
+    """Indexes that a plan does not bring to where they are declared."""
+    return {index.name for index in plan.indexes if index.refused or index.held}
 
 
 # Law 1 and 2
@@ -104,7 +114,7 @@ def assert_reached(scene: Scene, plan: Plan) -> None:
     catalog = scene.world.catalog
     for wanted in scene.desired.indexes:
         planned = next((index for index in plan.indexes if index.name == wanted.name), None)
-        if planned is None or planned.refused or planned.deferred:
+        if planned is None or planned.refused or planned.held:
             continue
         physical = catalog.resolve(wanted.name)
         assert physical is not None, f"nothing answers to {wanted.name}"
@@ -121,7 +131,8 @@ def assert_reached(scene: Scene, plan: Plan) -> None:
         assert [change for index in again.indexes for change in index.drift] == []
         assert unknown(again) <= unknown(plan), "an attribute that we knew and forgot"
         if not plan.targets:
-            accounted = {*plan.unmanaged, *scene.world.foreign}
+            kept = {rewrite.physical for rewrite in scene.world.state.rewrites if rewrite.phased}
+            accounted = {*plan.unmanaged, *scene.world.foreign, *kept}
             assert stray(scene) <= accounted, "an index of ours that nobody will ever drop"
 
 
@@ -150,7 +161,9 @@ def assert_leads_there(scene: Scene) -> None:
         assert shape(runner.server.catalog, hidden) == shape(predicted, hidden), step.operation.summary
     assert_reached(scene.after(runner), plan)
     forgotten = set(runner.state.intents) - set(scene.world.state.intents)
-    assert not any(scene.world.catalog.index(intent.physical) for intent in forgotten), "an intent that is done with"
+    kept = {rewrite.physical for rewrite in runner.state.rewrites if rewrite.phased}
+    left = {intent.physical for intent in forgotten} - kept
+    assert not any(scene.world.catalog.index(physical) for physical in left), "an intent that is done with"
 
 
 def shape(catalog: Catalog, hidden: Mapping[str, str]) -> tuple[dict[str, IndexDefinition], dict[str, str]]:
@@ -289,7 +302,7 @@ def assert_can_be_undone(scene: Scene) -> None:
         # Added fields last: that is a rebuild, after which the aliases lead to another physical index.
         last_first = undone[::-1]
         for operation in sorted(last_first, key=lambda item: isinstance(item, AddFields)):
-            undo(operation, server, scene)
+            undo(operation, server, scene, runner.state)
         assert_restored(answers(server), before, undone)
 
 
@@ -304,18 +317,32 @@ def assert_restored(found: Answers, before: Answers, undone: list[AnyOperation])
 def answers(server: ModelServer) -> Answers:
     """Each name that answers and is not one of our own making, with the definition behind it."""
     return {
-        name: server.indexes[physical].definition for name, physical in server.names.items() if not REVISION.match(name)
+        name: server.indexes[physical].definition
+        for name, physical in server.names.items()
+        if not REVISION.match(name) and not name.endswith(SUFFIXES)
     }
 
 
-def undo(operation: AnyOperation, server: ModelServer, scene: Scene) -> None:
-    """Carry out what `undo` says: a command, nothing, or (added fields) the schema as it was before."""
+def undo(operation: AnyOperation, server: ModelServer, scene: Scene, state: State) -> None:
+    """Carry out what `undo` says: a command, a rollback, nothing, or (added fields) the schema as it was before."""
     if operation.undo.startswith("FT."):
         server.command(tuple(word.strip('"') for word in operation.undo.split(" ")))
     elif isinstance(operation, AddFields):
         remove_fields(operation, server, scene)
+    elif operation.undo.startswith("rvlstate rollback "):
+        roll_back(server, scene, state)
     else:
         assert operation.undo.startswith("nothing to undo"), operation.undo
+
+
+def roll_back(server: ModelServer, scene: Scene, state: State) -> None:
+    """Take every change back that goes through phases."""
+    world = replace(scene.world, catalog=server.catalog, state=state)
+    for rewrite in state.rewrites:
+        runner = Runner(server, state)
+        for number, operation in enumerate(way_back(rewrite, world)):
+            runner.run([Step(id=str(number), index=rewrite.name, operation=operation)])
+        assert runner.state.rewrite(rewrite.name) is None
 
 
 def remove_fields(operation: AddFields, server: ModelServer, scene: Scene) -> None:
@@ -342,6 +369,7 @@ def assert_losses_are_hazards(scene: Scene) -> None:
     lost = before - runner.server.names.keys()
     codes = {hazard.code for hazard in plan.hazards}
     words = " ".join(hazard.message for hazard in plan.hazards if hazard.code == "DELETES_INDEX")
+    lost -= {alias for index in plan.indexes for alias in companions(index.name)}
     assert all(name in words for name in lost), f"{sorted(lost)} stop answering: {words}"
     for step in plan.steps:
         if isinstance(step.operation, TakeName):
@@ -349,8 +377,8 @@ def assert_losses_are_hazards(scene: Scene) -> None:
             assert step.operation.atomic or "CUTOVER_GAP" in codes
         if isinstance(step.operation, DropIndex) and step.operation.because in ("deleted", "in_the_way"):
             assert "DELETES_INDEX" in codes
-    rewritten = {line.split(":")[0] for index in plan.indexes for line in index.deferred if "rewritten" in line}
-    assert not rewritten or "REWRITES_DOCUMENTS" in codes
+    rewrites = any(isinstance(step.operation, RewriteDocuments | PromoteDocuments) for step in plan.steps)
+    assert not rewrites or "REWRITES_DOCUMENTS" in codes
 
 
 # On every case

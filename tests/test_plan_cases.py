@@ -75,7 +75,7 @@ def phrases_of(plan: Plan) -> dict[str, list[str]]:
     """The texts of a plan, of which a case quotes a part."""
     return {
         "refused": [line for index in plan.indexes for line in index.refused],
-        "deferred": [line for index in plan.indexes for line in index.deferred],
+        "held": [line for index in plan.indexes for line in index.held],
         "warnings": list(plan.warnings),
         "notes": [line for index in plan.indexes for line in index.notes],
     }

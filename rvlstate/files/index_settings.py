@@ -8,6 +8,7 @@ from pathlib import Path
 from rvlstate.files import spec
 from rvlstate.files.blame import parse_block
 from rvlstate.files.field_settings import SHAPE, check_field_settings
+from rvlstate.files.hook_settings import declared_hooks
 from rvlstate.files.schema_definition import definition_from_schema
 from rvlstate.files.schema_file import SchemaFile
 from rvlstate.files.schema_keys import no_fields
@@ -82,6 +83,8 @@ def declared_index(schema: SchemaFile, settings: SettingsTree) -> DesiredIndex:
         max_docs_per_second=block.max_docs_per_second or 0,
         max_bad_rows=block.max_bad_rows,
         backup=block.backup or "",
+        cutover=block.cutover,
+        hooks=declared_hooks(block, tree, schema.name),
         checks=_checks(block, definition, tree, schema.name),
     )
 

@@ -102,7 +102,11 @@ def _policy(block: PolicyBlock, tree: Tree) -> Policy:
             )
     allow = tuple(sorted(set(block.allow)))
     return Policy(
-        allow=allow, naming=block.naming, max_memory_ratio=block.max_memory_ratio, settle=seconds(block.settle)
+        allow=allow,
+        naming=block.naming,
+        max_memory_ratio=block.max_memory_ratio,
+        settle=seconds(block.settle),
+        retain_old=seconds(block.retain_old),
     )
 
 

@@ -24,6 +24,12 @@ def physical_name(name: str, revision: int, *, one_slot: bool = False) -> str:
     return f"{name}@{revision}"
 
 
+def name_of(physical: str) -> str | None:
+    """The declared name that a physical name is a revision of, None for a name of its own."""
+    match = REVISION.match(physical)
+    return match["name"].removeprefix("{").removesuffix("}") if match else None
+
+
 def revision_of(physical: str, name: str) -> int | None:
     """The revision that a physical name stands for, or None if it is not a revision of `name`."""
     match = REVISION.match(physical)

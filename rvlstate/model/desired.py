@@ -28,13 +28,25 @@ class FieldSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Commands of the user's around a cutover, each as a list of arguments; () for none.
+
+    Variables (`${NAME}`) are in them as they are written: what they stand for may be secret.
+    """
+
+    before_cutover: tuple[str, ...] = ()
+    after_cutover: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredIndex:
     """One declared index: its name, definition and settings; `source` is "file:line" for messages.
 
     `aliases` are further names that must lead to the index, and move with it at a cutover. `backup` is the folder, from
     that of the project file, that gets the original values of documents which are rewritten, "" for none;
     `max_bad_rows` how many documents may be left as they are since they cannot be transformed; `max_docs_per_second` 0
-    means as fast as the server bears.
+    means as fast as the server bears. With `cutover` "manual" a new index is built and verified, and its name moves
+    when somebody asks for it.
     """
 
     name: str
@@ -51,6 +63,8 @@ class DesiredIndex:
     max_bad_rows: int = 0
     backup: str = ""
     checks: tuple[Check, ...] = ()
+    cutover: Literal["auto", "manual"] = "auto"
+    hooks: Hooks = Hooks()
 
     def field_settings(self, name: str) -> FieldSettings:
         """The settings of a field; empty ones if none were declared."""
@@ -61,13 +75,15 @@ class DesiredIndex:
 class Policy:
     """The project's own rules: hazard codes that need no flag, how new indexes are named, how much memory is ours.
 
-    `settle`: seconds without a write in the old layout before a change of documents counts as complete.
+    `settle`: seconds without a write in the old layout before a change of documents counts as complete. `retain_old`:
+    seconds for which the index that was replaced is kept after its cutover.
     """
 
     allow: tuple[str, ...] = ()
     naming: Literal["alias", "plain"] = "alias"
     max_memory_ratio: float = 0.9
     settle: float = 5.0
+    retain_old: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@
 
 A staged change (strategy `staged`) writes into copies beside the documents first, which a new index holds:
 
-| promotion  | copies are under          | and take the documents' place                                                  |
-|------------|---------------------------|--------------------------------------------------------------------------------|
-| rename     | `rvlstate:stage:...`      | by RENAME; the index covers both prefixes, and the old layout fails to index   |
-| write_back | `rvlstate:stage:...`      | by COPY, since the old layout would answer too; a second index is built then   |
-| new_prefix | the declared new prefix   | not at all: they are the documents; the old keys go at completion              |
+| promotion  | copies are under        | and take the documents' place                                                |
+|------------|-------------------------|------------------------------------------------------------------------------|
+| rename     | `rvlstate:stage:...`    | by RENAME; the index covers both prefixes, and the old layout fails to index |
+| write_back | `rvlstate:stage:...`    | by COPY, since the old layout would answer too; a second index is built then |
+| new_prefix | the declared new prefix | not at all: they are the documents; the old keys go at completion            |
 
 | phase     | name answers from | documents                                   | way back                        |
 |-----------|-------------------|---------------------------------------------|---------------------------------|
@@ -92,8 +92,8 @@ class Rewrite:
     transforms that were carried out before.
 
     Of a staged change, and of one of an index alone (`shadow`) that stops at its cutover or keeps the old index for a
-    while: `phase` is how far it is, `cutover_at` when its cutover was made (ms since 1970, 0: not yet) and `retain` for
-    how many seconds the old index is kept from then on. Only a staged one has a `promotion`, the prefix `stage` of the
+    while: `phase` is how far it is, and `cutover_at` when its cutover was made (ms since 1970, 0: not yet). Only a
+    staged one has a `promotion`, the prefix `stage` of the
     copies ("" where they are under a new prefix of their own), and `interim`, the index over the copies alone that
     serves until the second one is built ("" but for write_back).
     """
@@ -118,7 +118,6 @@ class Rewrite:
     stage: str = ""
     interim: str = ""
     cutover_at: int = 0
-    retain: float = 0.0
 
     @property
     def phased(self) -> bool:

@@ -129,10 +129,17 @@ class State:
         return replace(state, records=tuple(sorted([*others, record], key=lambda item: item.name)))
 
     def served(self, record: Record) -> State:
-        """This state with a record added or replaced, keeping the measured rates."""
+        """This state with a record added or replaced, keeping the measured rates.
+
+        Where the name is led to the new index of a change that goes through phases, that was its cutover.
+        """
         before = self.record(record.name)
         rates = (before.build_rate, before.rewrite_rate) if before else (0.0, 0.0)
-        return self.with_record(replace(record, build_rate=rates[0], rewrite_rate=rates[1]))
+        state = self.with_record(replace(record, build_rate=rates[0], rewrite_rate=rates[1]))
+        begun = state.rewrite(record.name)
+        if begun is None or not begun.phased or record.physical != begun.serves_first:
+            return state
+        return state.with_rewrite(replace(begun, phase="serving")) if begun.phase in ("staging", "ready") else state
 
     def without_record(self, name: str) -> State:
         """This state without the record of `name`."""

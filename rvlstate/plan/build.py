@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from rvlstate.errors import UsageError
 from rvlstate.model.canonical import canonicalise
@@ -12,6 +13,7 @@ from rvlstate.model.fingerprint import fingerprint
 from rvlstate.model.state import Record, State
 from rvlstate.plan.losses import unseen_aliases, with_lost_names
 from rvlstate.plan.order import refuse_cycles
+from rvlstate.plan.phases import companions
 from rvlstate.plan.plan import Plan, Server, Step
 from rvlstate.plan.predict import check, predict
 from rvlstate.plan.removal import abandoned
@@ -19,6 +21,9 @@ from rvlstate.plan.situation import Situation, World, situate_all
 from rvlstate.plan.stale import snapshot
 from rvlstate.plan.steps import ordered_steps
 from rvlstate.plan.work import Work, abandoned_work, declared_work, removed_work, with_possible_renames
+
+FREE: Any = {"batch_size": 1, "max_docs_per_second": 0, "cutover": "auto"}
+"""What may change between a plan and its apply: how fast documents are gone through, and when the name moves."""
 
 
 def build_plan(
@@ -110,7 +115,7 @@ def _self_check(
     works: list[Work], steps: tuple[Step, ...], desired: Desired, world: World, chosen: frozenset[str]
 ) -> None:
     """Architecture rule 7: the predicted effect of the plan is the declared set."""
-    held_back = {work.plan.name for work in works if work.plan.refused or work.plan.deferred}
+    held_back = {work.plan.name for work in works if work.plan.refused or work.plan.held}
     outside = {wanted.name for wanted in desired.indexes} - chosen
     catalog, state = predict((step.operation for step in steps), world.catalog, world.state)
     check(desired, catalog, state, skip=frozenset(held_back | outside))
@@ -126,6 +131,7 @@ def candidate_names(desired: Desired, state: State) -> set[str]:
     names = {name for wanted in desired.indexes for name in (wanted.name, *wanted.aliases)}
     names |= {wanted.renamed_from for wanted in desired.indexes if wanted.renamed_from}
     names |= {intent.name for intent in state.intents}
+    names |= {alias for begun in state.rewrites if begun.phased for alias in companions(begun.name)}
     return names | {name for record in state.records for name in (record.name, *record.aliases)}
 
 
@@ -134,8 +140,8 @@ def _prefixes(desired: Desired) -> tuple[str, ...]:
 
 
 def _declaration(wanted: DesiredIndex) -> object:
-    """What a plan depends on of a declaration; how fast documents are gone through may change on the way."""
-    told = replace(wanted, definition=canonicalise(wanted.definition), source="", batch_size=1, max_docs_per_second=0)
+    """What a plan depends on of a declaration."""
+    told = replace(wanted, definition=canonicalise(wanted.definition), source="", **FREE)
     return dump_value(told)
 
 

@@ -16,6 +16,7 @@ is, and does only what is missing.
 | Probe   | Findings of a check on one index                                     |
 | Recall  | Findings that were kept when that index was still there, or None     |
 | Restore | Restored: original values put back from a backup                     |
+| RunHook | HookEnded: a command of the user's, run to its end                   |
 """
 
 from __future__ import annotations
@@ -100,11 +101,12 @@ class BadRow:
 class Tally:
     """What one pass over the documents found and did; all are counts of documents, but for bytes and seconds.
 
-    `written` were brought into the desired layout (staging: a copy of them), `done` were in it already, `moved_on` changed between reading and
-    writing (the next pass sees them), `gone` vanished meanwhile, `foreign` are keys of another type under the prefix,
-    `excluded` are left out by the index's filter, `bad` cannot be transformed, and `bad_rows` are the first of them.
-    `promoted` are staged copies that took the place of their document, `dropped` are copies that went since their
-    document is gone or newer, and `unhinted` those `written` that no notification had named (where there are any).
+    `written` were brought into the desired layout (staging: a copy of them), `done` were in it already, `moved_on`
+    changed between reading and writing (the next pass sees them), `gone` vanished meanwhile, `foreign` are keys of
+    another type under the prefix, `excluded` are left out by the index's filter, `bad` cannot be transformed, and
+    `bad_rows` are the first of them. `promoted` are staged copies that took the place of their document, `dropped` are
+    copies that went since their document is gone or newer, and `unhinted` those `written` that no notification had
+    named (where there are any).
     """
 
     seen: int = 0
@@ -252,7 +254,34 @@ class Restore:
     pace: Pace = FULL_SPEED
 
 
-Effect: TypeAlias = Look | Gauge | Batch | Pause | Report | Sweep | Tidy | Probe | Recall | Restore
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookEnded:
+    """How a command of the user's ended: its exit code (negative: the signal), its last lines, and how long it took.
+
+    `problem` says why it could not be run at all, "" where it was.
+    """
+
+    code: int = 0
+    lines: tuple[str, ...] = ()
+    seconds: float = 0.0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHook:
+    """Run a command of the user's in the folder of the project; its output is told line by line.
+
+    `before` and `after` are the indexes that the name `index` leads to before and after its cutover, "" for none.
+    """
+
+    index: str
+    hook: Literal["before_cutover", "after_cutover"]
+    argv: tuple[str, ...]
+    before: str = ""
+    after: str = ""
+
+
+Effect: TypeAlias = Look | Gauge | Batch | Pause | Report | Sweep | Tidy | Probe | Recall | Restore | RunHook
 Flow: TypeAlias = Generator[Effect, Any, None]
 Asking: TypeAlias = Generator[Effect, Any, Any]
 

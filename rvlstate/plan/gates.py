@@ -111,7 +111,7 @@ def recall(findings: Findings, k: int) -> float | None:
 def _recalled(sample: Sampled, k: int, space: str) -> float:
     known, wanted = dict(sample.reference), sample.reference[:k]
     limit = wanted[-1][1] + _rounding(sample, space)
-    right = sum(known.get(key, distance) <= limit for key, distance in sample.answers)
+    right = sum(known.get(key, distance) <= limit for key, distance in dict(sample.answers).items())
     return min(1.0, right / len(wanted))
 
 
@@ -175,9 +175,17 @@ def _judge_knn(check: KnnCheck, before: Findings | None, after: Findings) -> Ver
         required=required,
         found="; ".join(word for word in words if word),
         passed=overlap >= check.min_overlap,
-        remark=f"{left_out} sampled documents were changed or removed meanwhile and are left out" if left_out else "",
+        remark="; ".join(_remarks(left_out, after)),
         figures={f"{check.knn} overlap@{check.k}": round(overlap, 4), **recalls},
     )
+
+
+def _remarks(left_out: int, after: Findings) -> list[str]:
+    doubled = sum(len(dict(sample.answers)) < len(sample.answers) for sample in after.samples)
+    told = [f"{left_out} sampled documents were changed or removed meanwhile and are left out"] if left_out else []
+    if doubled:
+        told.append(f"{doubled} of {len(after.samples)} answers name a document twice: its staged copy and itself")
+    return told
 
 
 def _incomparable(check: KnnCheck, before: Findings | None, after: Findings) -> str:
@@ -242,7 +250,7 @@ def _overlap(old: Sampled, new: Sampled, before: Findings, after: Findings) -> f
     missing = [known.get(key, distance) for key, distance in left if key not in given]
     alike = old.digest == new.digest and before.space == after.space
     had = frozenset(key for key, _ in old.answers)
-    instead = [_as_seen_before(pair, known, old, alike=alike) for pair in new.answers if pair[0] not in had]
+    instead = [_as_seen_before(pair, known, old, alike=alike) for pair in given.items() if pair[0] not in had]
     made_up = _made_up(missing, instead, _rounding(old, before.space))
     return (len(left) - len(missing) + made_up) / len(left)
 

@@ -26,12 +26,6 @@ from rvlstate.plan.plan import Change
 from rvlstate.plan.remedies import Classification, Remedy, gravest, remedy_for
 from rvlstate.plan.situation import Situation, World
 
-NOT_YET = (
-    "the documents must be rewritten for this; with search going on, this version of rvlstate plans it and does not "
-    "carry it out yet: strategy: recreate does, with search downtime"
-)
-"""Why a change is planned but not carried out."""
-
 
 def comparison_of(situation: Situation) -> Comparison:
     """The facts between how the documents are laid out and indexed now and what is declared."""
@@ -48,7 +42,7 @@ def comparison_of(situation: Situation) -> Comparison:
 
 def _outdated(situation: Situation, before: IndexDefinition) -> list[Fact]:
     """Fields whose transform has a higher version than the one that was carried out."""
-    begun = situation.pending if situation.pending and situation.pending.strategy == "recreate" else None
+    begun = situation.pending if situation.pending and situation.pending.strategy != "backfill" else None
     known = begun or situation.record
     done = dict(known.versions) if known else {}
     return [
@@ -104,8 +98,8 @@ def _shown(field: Field) -> dict[str, Value]:
 def drift_of(situation: Situation, world: World) -> tuple[Change, ...]:
     """What was changed on the server by others since it was last applied."""
     record, name = situation.record, situation.wanted.name
-    if record is None or (situation.pending is not None and situation.pending.strategy == "recreate"):
-        # While it is recreated, it is we who dropped it.
+    if record is None or (situation.pending is not None and situation.pending.strategy != "backfill"):
+        # While it is replaced, it is we who drop it and move its name.
         return ()
     found: list[Change] = []
     if situation.hijacker is not None:
@@ -219,15 +213,6 @@ def _taken_by_others(situation: Situation, world: World) -> list[str]:
                 "in one project only, or under another name"
             )
     return reasons
-
-
-def deferrals(judged: Iterable[tuple[Fact, Remedy]]) -> tuple[str, ...]:
-    """Which changes are valid but left to a later version."""
-    return tuple(
-        f"{fact.address}: {NOT_YET}"
-        for fact, remedy in judged
-        if remedy.documents and remedy.classification == "shadow" and not remedy.in_place
-    )
 
 
 def actionable(task_facts: Iterable[tuple[Fact, Remedy]]) -> tuple[Fact, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from rvlstate.model.address import REVISION
+from rvlstate.model.address import REVISION, name_of
 from rvlstate.model.catalog import Catalog
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations import AnyOperation, DropIndex, TakeName
+from rvlstate.plan.phases import companions
 from rvlstate.plan.plan import Step
 from rvlstate.plan.situation import World
 from rvlstate.plan.work import Work
@@ -52,7 +53,8 @@ def _going(operation: AnyOperation, catalog: Catalog) -> list[tuple[str, str]]:
     else:
         return []
     recreated = operation.recreates if isinstance(operation, DropIndex) else None
-    names = [alias for alias, target in catalog.aliases if target == physical and alias != recreated]
+    own = companions(name_of(physical) or physical)
+    names = [alias for alias, target in catalog.aliases if target == physical and alias not in (recreated, *own)]
     if recreated is not None:
         return [(name, physical) for name in names]
     ours = REVISION.match(physical) or BESIDE.search(physical)

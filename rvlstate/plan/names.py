@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rvlstate.plan.operations import AnyOperation, DropAlias, DropIndex, ForgetIndex, PointAlias
+from rvlstate.plan.phases import companions
 from rvlstate.plan.task import Task
 
 
@@ -22,7 +23,7 @@ def move_aliases(task: Task, physical: str) -> list[AnyOperation]:
 def kept_aliases(task: Task, before: Iterable[str]) -> list[str]:
     """The further aliases of an index that was made again: declared ones, and those that led to it `before`."""
     seen = {alias for alias in {*before, *_seen(task)} if not task.is_reserved(alias)}
-    return sorted((seen - _given_up(task) - {task.name}) | set(task.situation.wanted.aliases))
+    return sorted((seen - _given_up(task) - {task.name, *companions(task.name)}) | set(task.situation.wanted.aliases))
 
 
 def drop_aliases(task: Task) -> list[AnyOperation]:
@@ -49,7 +50,11 @@ def release_old_name(task: Task, dropped: Iterable[DropIndex]) -> list[AnyOperat
 def _seen(task: Task) -> set[str]:
     """Aliases that lead to an index of ours and that nobody else cares for."""
     seen = {alias for physical in _ours(task) for alias in task.world.answering(physical)}
-    return {alias for alias in seen - {task.name} if not task.is_reserved(alias) and not task.world.state.record(alias)}
+    return {
+        alias
+        for alias in seen - {task.name, *companions(task.name)}
+        if not task.is_reserved(alias) and not task.world.state.record(alias)
+    }
 
 
 def _given_up(task: Task) -> set[str]:

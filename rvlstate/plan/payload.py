@@ -11,7 +11,7 @@ from rvlstate.model.transform import user_functions
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.remedies import Remedy, overlap
 from rvlstate.plan.rewriting import Rewriting, scales_of
-from rvlstate.plan.situation import Situation, World
+from rvlstate.plan.situation import Situation, World, taken_up
 
 PROMOTION_SECONDS = 40e-6
 """Seconds a document during which answers carry its staged key (migrations.md: 20-60 us by rename)."""
@@ -120,7 +120,7 @@ def _shared(situation: Situation, world: World) -> list[Hazard]:
     serving = situation.serving
     if serving is None:
         return []
-    own = {serving.name, situation.next_physical, *situation.leftovers}
+    own = {serving.name, situation.next_physical, *situation.leftovers, *taken_up(situation.pending)}
     return [
         Hazard(code="SHARED_DOCUMENTS", message=f"{index.name} reads the same documents as {serving.name}.")
         for index in world.catalog.indexes

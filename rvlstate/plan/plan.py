@@ -51,7 +51,7 @@ class Impact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPlan:
-    """What is to be done about one index. `refused` and `deferred` say why nothing is, "" if something can be."""
+    """What is to be done about one index. `refused` says why nothing is, and `held` what it waits for."""
 
     name: str
     action: Action
@@ -65,7 +65,7 @@ class IndexPlan:
     impact: Impact = Impact()
     notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
-    deferred: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     renamed_from: str | None = None
     fields: int = 0
 
@@ -136,4 +136,9 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do and nothing is held back."""
-        return not self.steps and not any(index.refused or index.deferred for index in self.indexes)
+        return not self.steps and not any(index.refused for index in self.indexes)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a change is on its way and waits for somebody."""
+        return any(index.held for index in self.indexes)

@@ -11,7 +11,9 @@ from rvlstate.model.canonical import canonicalise
 from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import INTEGERS, Field, VectorField
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
+from rvlstate.plan.document_steps import give_up, renamed_fields
 from rvlstate.plan.names import drop_aliases, move_aliases, release_old_name
 from rvlstate.plan.operations import (
     AddFields,
@@ -24,8 +26,10 @@ from rvlstate.plan.operations import (
     TakeName,
     VerifyIndex,
 )
-from rvlstate.plan.recreate import DocumentSteps, around, recreate, renamed_fields
+from rvlstate.plan.phases import is_cut_over
+from rvlstate.plan.recreate import DocumentSteps, around, recreate
 from rvlstate.plan.remedies import covers
+from rvlstate.plan.replacing import Replacing
 from rvlstate.plan.rewriting import scales_of
 from rvlstate.plan.task import Task
 
@@ -33,6 +37,8 @@ from rvlstate.plan.task import Task
 def carry_out(task: Task) -> tuple[AnyOperation, ...]:
     """The operations for a declared index, in order; () if nothing is to be done."""
     documents = DocumentSteps()
+    if task.rewrite is not None and task.rewrite.phased:
+        return _in_phases(task, task.rewrite)
     if task.classification == "recreate" and task.rewrite is not None:
         steps = recreate(task, _outcome(task, task.rewrite.target))
     else:
@@ -48,6 +54,18 @@ def carry_out(task: Task) -> tuple[AnyOperation, ...]:
         *release_old_name(task, dropped),
         *documents.after,
     )
+
+
+def _in_phases(task: Task, rewrite: Rewrite) -> tuple[AnyOperation, ...]:
+    """An index that is replaced in phases looks after its own indexes and names; what others left is cleared away."""
+    situation = task.situation
+    replacing = Replacing(task=task, rewrite=rewrite, outcome=lambda physical: _outcome(task, physical))
+    steps = replacing.steps()
+    led_away = not situation.attached and not is_cut_over(rewrite)
+    first = (_point_back(task) if led_away else _adopt(task)) if steps and not task.begun else []
+    dropped = [DropIndex(physical=name, because="replaced", atomic=task.atomic) for name in situation.replaced]
+    given_up = give_up(task, task.given_up) if task.given_up is not None else []
+    return (*_clear_the_way(task), *given_up, *first, *steps, *dropped)
 
 
 def _index_steps(task: Task) -> list[AnyOperation]:

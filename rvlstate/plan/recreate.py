@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rvlstate.diff.facts import FieldRenamed
 from rvlstate.errors import PlannerBugError
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
-from rvlstate.plan.effects import Pace
+from rvlstate.plan.document_steps import give_up, rehearse, renamed_fields, settle, write
 from rvlstate.plan.names import drop_aliases, kept_aliases
 from rvlstate.plan.operations import (
     AnyOperation,
     AwaitBuild,
     CreateIndex,
     DropIndex,
-    GiveUpRewrite,
     PointAlias,
     RecordIndex,
-    RehearseRewrite,
-    RewriteDocuments,
-    SettleDocuments,
     TakeBaseline,
     VerifyIndex,
 )
@@ -39,7 +34,7 @@ def around(task: Task) -> DocumentSteps:
     """The steps for documents that get new fields under an index that goes on serving."""
     rewrite = task.rewrite
     if task.given_up is not None:
-        before: list[AnyOperation] = [GiveUpRewrite(name=task.name, rewrite=task.given_up)]
+        before: list[AnyOperation] = give_up(task, task.given_up)
     else:
         before = []
     if rewrite is None:
@@ -47,9 +42,9 @@ def around(task: Task) -> DocumentSteps:
     # The index that serves knows what its own filter lets in.
     members = rewrite.physical if rewrite.before.filter else ""
     if task.classification is not None:
-        before += [] if task.begun else [_rehearse(task, rewrite)]
-        before.append(_write(task, rewrite, members))
-    return DocumentSteps(before=tuple(before), after=(_settle(task, rewrite, _serves_then(task, rewrite)),))
+        before += [] if task.begun else [rehearse(task, rewrite)]
+        before.append(write(task, rewrite, members))
+    return DocumentSteps(before=tuple(before), after=(settle(task, rewrite, _serves_then(task, rewrite)),))
 
 
 def _serves_then(task: Task, rewrite: Rewrite) -> str:
@@ -69,9 +64,9 @@ def recreate(task: Task, outcome: Record) -> list[AnyOperation]:
     members = rewrite.members if rewrite.before.filter else ""
     steps: list[AnyOperation] = []
     if task.given_up is not None:
-        steps.append(GiveUpRewrite(name=task.name, rewrite=task.given_up))
+        steps += give_up(task, task.given_up)
     if not task.begun:
-        steps.append(_rehearse(task, rewrite))
+        steps.append(rehearse(task, rewrite))
     checks, baseline = task.situation.wanted.checks, f"{rewrite.id}:baseline"
     if not rewrite.dropped:
         if checks:
@@ -87,7 +82,7 @@ def recreate(task: Task, outcome: Record) -> list[AnyOperation]:
             )
         steps.append(DropIndex(physical=rewrite.physical, because="recreated", recreates=task.name, atomic=task.atomic))
     if rewrite.touches_documents:
-        steps.append(_write(task, rewrite, members))
+        steps.append(write(task, rewrite, members))
     steps += _made_again(task, rewrite, outcome)
     steps.append(
         VerifyIndex(
@@ -102,12 +97,7 @@ def recreate(task: Task, outcome: Record) -> list[AnyOperation]:
             after_cutover=True,
         )
     )
-    return [*steps, *drop_aliases(task), _settle(task, rewrite, members)]
-
-
-def renamed_fields(task: Task) -> tuple[tuple[str, str], ...]:
-    """The fields that go by another name: declared name, name in the index that serves now."""
-    return tuple((fact.after.name, fact.before.name) for fact in task.facts if isinstance(fact, FieldRenamed))
+    return [*steps, *drop_aliases(task), settle(task, rewrite, members)]
 
 
 def _made_again(task: Task, rewrite: Rewrite, outcome: Record) -> list[AnyOperation]:
@@ -133,47 +123,3 @@ def _made_again(task: Task, rewrite: Rewrite, outcome: Record) -> list[AnyOperat
 def _elsewhere(target: str | None, rewrite: Rewrite) -> str | None:
     """Where an alias leads before it is pointed to the new index; not to the old one, which is gone by then."""
     return None if target in (rewrite.physical, rewrite.target) else target
-
-
-def _pace(task: Task) -> Pace:
-    wanted = task.situation.wanted
-    return Pace(batch_size=wanted.batch_size, max_docs_per_second=wanted.max_docs_per_second)
-
-
-def _rehearse(task: Task, rewrite: Rewrite) -> RehearseRewrite:
-    wanted = task.situation.wanted
-    return RehearseRewrite(
-        name=task.name,
-        rewrite=rewrite,
-        pace=_pace(task),
-        backup=wanted.backup,
-        max_bad_rows=wanted.max_bad_rows,
-        atomic=task.atomic,
-    )
-
-
-def _write(task: Task, rewrite: Rewrite, members: str) -> RewriteDocuments:
-    wanted = task.situation.wanted
-    return RewriteDocuments(
-        name=task.name,
-        rewrite=rewrite,
-        pace=_pace(task),
-        backup=wanted.backup,
-        max_bad_rows=wanted.max_bad_rows,
-        members=members,
-        begun=task.begun,
-    )
-
-
-def _settle(task: Task, rewrite: Rewrite, members: str) -> SettleDocuments:
-    wanted = task.situation.wanted
-    return SettleDocuments(
-        name=task.name,
-        rewrite=rewrite,
-        seconds=task.settle,
-        pace=_pace(task),
-        backup=wanted.backup,
-        max_bad_rows=wanted.max_bad_rows,
-        members=members,
-        atomic=task.atomic,
-    )

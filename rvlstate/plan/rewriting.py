@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from rvlstate.diff.facts import Comparison, Fact
 from rvlstate.model.canonical import canonicalise
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.desired import Desired
+from rvlstate.model.desired import Desired, Policy
 from rvlstate.model.rewrite import Rewrite
-from rvlstate.plan import judge
+from rvlstate.plan import judge, phases
 from rvlstate.plan.documents import DocumentWork, document_work
+from rvlstate.plan.promotion import unstageable
 from rvlstate.plan.remedies import Remedy, overlap
 from rvlstate.plan.situation import Situation, World, situate_all
 
@@ -35,17 +36,19 @@ class Rewriting:
     refusals: tuple[str, ...] = ()
 
 
-def rewriting_of(situation: Situation, world: World) -> Rewriting:
+def rewriting_of(situation: Situation, world: World, policy: Policy) -> Rewriting:
     """Compare a declared index with what is there, and find out what its documents need."""
     pending = situation.pending
     if pending is None:
-        anew = _fresh(situation, world)
+        anew = _fresh(situation, world, policy)
         return replace(anew, refusals=(*anew.refusals, *_begun_under_another_name(situation, world)))
     if pending.settled:
-        anew = _fresh(replace(situation, pending=None), world)
+        anew = _fresh(replace(situation, pending=None), world, policy)
         return replace(anew, given_up=pending)
     if pending.strategy == "backfill":
-        return _backfill_begun(situation, pending, world)
+        return _backfill_begun(situation, pending, world, policy)
+    if pending.phased:
+        return _phases_begun(situation, phases.present(pending, world), world, policy)
     found = _judge(situation)
     work = _work(found, situation, world)
     recreates = judge.classify(found[1]) == "recreate"
@@ -66,7 +69,21 @@ def rewriting_of(situation: Situation, world: World) -> Rewriting:
                 ),
             ),
         )
-    anew = _fresh(replace(situation, pending=None), world)
+    anew = _fresh(replace(situation, pending=None), world, policy)
+    return replace(anew, given_up=pending)
+
+
+def _phases_begun(situation: Situation, pending: Rewrite, world: World, policy: Policy) -> Rewriting:
+    """A change that goes through phases: the same one still, or given up while nothing was led to it yet."""
+    comparison, judged = _judge(situation)
+    work = _work((comparison, judged), situation, world)
+    found = Rewriting(situation=situation, comparison=comparison, judged=judged, rewrite=pending, begun=True)
+    same = judge.classify(judged) == "shadow" and not work.refusals and _same(work, pending)
+    if same and phases.leads_to(pending, situation):
+        return found
+    if phases.is_cut_over(pending):
+        return replace(found, refusals=(phases.must_end_first(pending),))
+    anew = _fresh(replace(situation, pending=None), world, policy)
     return replace(anew, given_up=pending)
 
 
@@ -83,24 +100,39 @@ def _begun_under_another_name(situation: Situation, world: World) -> tuple[str, 
     )
 
 
-def _fresh(situation: Situation, world: World) -> Rewriting:
+def _fresh(situation: Situation, world: World, policy: Policy) -> Rewriting:
     comparison, judged = _judge(situation)
     work = _work((comparison, judged), situation, world)
+    found = Rewriting(situation=situation, comparison=comparison, judged=judged, refusals=work.refusals)
     recreates = judge.classify(judged) == "recreate"
-    rewrite = _rewrite(situation, work, world, recreates=recreates) if recreates or work.any else None
-    staged = any(remedy.documents and remedy.classification == "shadow" and not remedy.in_place for _, remedy in judged)
-    return Rewriting(
-        situation=situation,
-        comparison=comparison,
-        judged=judged,
-        rewrite=None if staged else rewrite,
-        refusals=work.refusals,
-    )
+    shadows = judge.classify(judged) == "shadow"
+    phased = shadows and phases.goes_by_phases(situation, policy)
+    if not (recreates or work.any or phased):
+        return found
+    rewrite = _rewrite(situation, work, world, recreates=recreates)
+    if shadows and any(remedy.documents and not remedy.in_place for _, remedy in judged):
+        rewrite = phases.staged(rewrite, work, situation, world)
+    elif phased:
+        rewrite = replace(rewrite, strategy="shadow")
+    refusals = (*work.refusals, *_too_much_at_once(situation, rewrite), *_unstageable(rewrite, world))
+    return replace(found, rewrite=rewrite, refusals=refusals)
 
 
-def _backfill_begun(situation: Situation, pending: Rewrite, world: World) -> Rewriting:
+def _too_much_at_once(situation: Situation, rewrite: Rewrite) -> tuple[str, ...]:
+    """An index gets its new name before it goes through phases, which have that name."""
+    if not rewrite.phased or situation.was_named is None:
+        return ()
+    old, new = situation.was_named, situation.wanted.name
+    return (f"{new}: it is renamed from {old} and built anew at once: apply the new name alone first, then the rest",)
+
+
+def _unstageable(rewrite: Rewrite, world: World) -> tuple[str, ...]:
+    return unstageable(rewrite, world) if rewrite.strategy == "staged" else ()
+
+
+def _backfill_begun(situation: Situation, pending: Rewrite, world: World, policy: Policy) -> Rewriting:
     """Fields were being written; the index may know them already, so that nothing is left but to settle."""
-    found = _fresh(situation, world)
+    found = _fresh(situation, world, policy)
     if found.rewrite is not None:
         same = found.rewrite.fields == pending.fields and found.rewrite.strategy == "backfill"
         return replace(found, rewrite=pending, begun=True) if same else replace(found, given_up=pending)
@@ -118,6 +150,11 @@ def _declares(definition: IndexDefinition, field: str) -> bool:
 def _judge(situation: Situation) -> tuple[Comparison, Judged]:
     comparison = judge.comparison_of(situation)
     return comparison, judge.remedies_of(situation, comparison.facts)
+
+
+def document_work_of(rewriting: Rewriting, world: World) -> DocumentWork:
+    """What is to be written into the documents of an index that was judged."""
+    return _work((rewriting.comparison, rewriting.judged), rewriting.situation, world)
 
 
 def _work(found: tuple[Comparison, Judged], situation: Situation, world: World) -> DocumentWork:
@@ -199,7 +236,7 @@ def unshareable(rewriting: Rewriting, world: World) -> tuple[str, ...]:
     if rewrite is None or not rewrite.touches_documents:
         return ()
     own = {rewrite.physical, rewrite.target, situation.next_physical, *situation.leftovers, *situation.replaced}
-    own |= {rewrite.members, rewrite.scratch}
+    own |= {rewrite.members, rewrite.scratch, rewrite.interim}
     return tuple(
         f"{rewrite.name}: its documents must not be rewritten, since {index.name} reads the same ones and would lose "
         f"them ({reason}): {_advice(rewrite)}"
@@ -236,7 +273,7 @@ def wanted_rewrites(desired: Desired, world: World) -> dict[str, Rewrite]:
     """The changes of documents that a plan will hold: declared name -> rewrite. What is worth a look beforehand."""
     found = {}
     for name, situation in situate_all(desired, world).items():
-        rewrite = rewriting_of(situation, world).rewrite
+        rewrite = rewriting_of(situation, world, desired.policy).rewrite
         if rewrite is not None and rewrite.touches_documents and situation.basis is not None:
             found[name] = rewrite
     return found

@@ -34,7 +34,8 @@ class World:
     """Everything that a plan is made from on the live side.
 
     `foreign` maps physical indexes to the other project that manages them; `address` says which server this is;
-    `samples` maps a declared index to what some of its documents told.
+    `samples` maps a declared index to what some of its documents told; `project` names whose state it is, and `now` is
+    the time, in ms since 1970.
     """
 
     catalog: Catalog
@@ -43,6 +44,8 @@ class World:
     foreign: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
     samples: Mapping[str, Sample] = field(default_factory=dict)
+    project: str = ""
+    now: int = 0
 
     def definition(self, index: LiveIndex) -> IndexDefinition:
         """The definition of a live index, with what FT.INFO hides filled in from what was recorded."""
@@ -117,11 +120,11 @@ class Situation:
 
     @property
     def basis(self) -> IndexDefinition | None:
-        """What the declaration is compared with: while documents are rewritten for a recreate, what was there before.
+        """What the declaration is compared with: while an index is being replaced, what was there before.
 
-        The index may be gone then, or be the new one already.
+        That may be gone then, or the new one may serve already.
         """
-        if self.pending is not None and self.pending.strategy == "recreate":
+        if self.pending is not None and self.pending.strategy != "backfill":
             return self.pending.before
         return self.definition
 
@@ -174,7 +177,8 @@ def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None =
     if was_named is not None:
         stranger, hijacker, attached = world.catalog.resolve(wanted.name), None, False
         stranger = None if serving is not None and stranger == serving.name else stranger
-    idle = _idle_indexes(others, _names(serving, hijacker))
+    pending = world.state.rewrite(wanted.name)
+    idle = _idle_indexes(others, [*_names(serving, hijacker), *taken_up(pending)])
     ready = _ready(wanted, record, idle, world)
     unneeded = [index for index in idle if index is not ready]
     leftovers = tuple(index.name for index in unneeded if _is_loose(index, record, world))
@@ -194,7 +198,7 @@ def situate(wanted: DesiredIndex, world: World, claimed: dict[str, str] | None =
         stranger=stranger,
         occupied=others.owner(wanted.name) if world.catalog.index(wanted.name) else None,
         hidden_aliases=tuple(alias for alias in wanted.aliases if world.catalog.index(alias) is not None),
-        pending=world.state.rewrite(wanted.name),
+        pending=pending,
     )
 
 
@@ -204,6 +208,11 @@ def _record_of(wanted: DesiredIndex, world: World) -> tuple[Record | None, str |
         return own, None
     old = world.state.record(wanted.renamed_from)
     return old, (wanted.renamed_from if old else None)
+
+
+def taken_up(pending: Rewrite | None) -> list[str]:
+    """The indexes that a change which goes through phases looks after itself."""
+    return [pending.physical, pending.interim, pending.target] if pending is not None and pending.phased else []
 
 
 def _names(*indexes: LiveIndex | None) -> list[str]:
@@ -274,7 +283,7 @@ def _is_of(index: LiveIndex, wanted: DesiredIndex, record: Record | None) -> boo
     return recorded or revision_of(index.name, wanted.name) is not None
 
 
-def next_physical(name: str, world: World) -> str:
-    """The next free revision of a name; one that was intended and never made is free."""
-    revision = world.revisions.get(name, 0) + 1
+def next_physical(name: str, world: World, *, ahead: int = 1) -> str:
+    """The next free revision of a name, or one further `ahead`; one that was intended and never made is free."""
+    revision = world.revisions.get(name, 0) + ahead
     return physical_name(name, revision, one_slot=not world.server.can("cross_slot_aliases"))

@@ -18,7 +18,8 @@ class Task:
 
     `declared` maps every declared name and further alias to the index that declares it; `plain_names` is the policy
     for new ones. `rewrite` is the change of its documents, `begun` by an earlier run or not, `given_up` one that an
-    earlier run began and that is no longer wanted; `settle` is the policy for how long writers must have been quiet.
+    earlier run began and that is no longer wanted; `settle` is the policy for how long writers must have been quiet,
+    and `keeps_for` tells how many seconds the old index is kept.
     """
 
     situation: Situation
@@ -32,6 +33,7 @@ class Task:
     begun: bool = False
     given_up: Rewrite | None = None
     settle: float = 5.0
+    keeps_for: float = 0.0
 
     @property
     def name(self) -> str:

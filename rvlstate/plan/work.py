@@ -11,10 +11,12 @@ from rvlstate.model.state import Record
 from rvlstate.plan import judge
 from rvlstate.plan.document_impact import DocumentCosts, better_built_anew, with_rewrite
 from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.held import held_words, phase_notes
 from rvlstate.plan.impact import Costs, estimate_build, estimate_scan, memory_hazard, memory_refusal, slow_hazard
 from rvlstate.plan.needs import unmet_needs
 from rvlstate.plan.operations import AnyOperation, DropIndex
 from rvlstate.plan.payload import bytes_written, payload_hazards, sample_notes
+from rvlstate.plan.phases import keeps_for
 from rvlstate.plan.plan import Action, Impact, IndexPlan
 from rvlstate.plan.recipes import carry_out
 from rvlstate.plan.remedies import Classification
@@ -41,7 +43,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         build_rate=world.state.build_rate(situation.wanted.name),
         max_memory_ratio=desired.policy.max_memory_ratio,
     )
-    rewriting = _by_cost(rewriting_of(situation, world), costs)
+    rewriting = _by_cost(rewriting_of(situation, world, desired.policy), costs)
     situation, judged = rewriting.situation, rewriting.judged
     task = Task(
         situation=situation,
@@ -55,12 +57,14 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         begun=rewriting.begun,
         given_up=rewriting.given_up,
         settle=desired.policy.settle,
+        keeps_for=_keeps_for(rewriting, desired, world),
     )
     impact = _impact(task, judged)
-    refused, deferred = _obstacles(task, rewriting, impact)
-    operations = () if refused or deferred else carry_out(task)
+    refused = _obstacles(task, rewriting, impact)
+    operations = () if refused else carry_out(task)
+    held = () if refused else held_words(task, operations)
     return Work(
-        plan=_index_plan(task, rewriting, impact, operations, refused=refused, deferred=deferred),
+        plan=_index_plan(task, rewriting, impact, operations, refused=refused, held=held),
         operations=operations,
         depends_on=situation.wanted.depends_on,
     )
@@ -85,21 +89,27 @@ def _by_cost(rewriting: Rewriting, costs: Costs) -> Rewriting:
     return replace(rewriting, judged=judged)
 
 
-def _obstacles(task: Task, rewriting: Rewriting, impact: Impact) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Why nothing can be done about an index (refused), or not by this version (deferred)."""
+def _keeps_for(rewriting: Rewriting, desired: Desired, world: World) -> float:
+    rewrite = rewriting.rewrite
+    if rewrite is None or not rewrite.phased:
+        return 0.0
+    return keeps_for(rewrite, rewriting.situation, desired.policy, world)
+
+
+def _obstacles(task: Task, rewriting: Rewriting, impact: Impact) -> tuple[str, ...]:
+    """Why nothing can be done about an index."""
     situation, world = task.situation, task.world
     wanted = situation.wanted
     # What is there already works: needs are checked where something is to be built.
     needs = unmet_needs(wanted.name, canonicalise(wanted.definition), world.server) if _builds(task) else ()
     too_big = memory_refusal(impact, task.costs) if _builds(task) else ""
-    refused = (
+    return (
         *judge.refusals(rewriting.judged, situation, world),
         *rewriting.refusals,
         *unshareable(rewriting, world),
         *needs,
         *([f"{wanted.name}: {too_big}"] if too_big else []),
     )
-    return refused, () if refused else judge.deferrals(rewriting.judged)
 
 
 def _index_plan(
@@ -109,7 +119,7 @@ def _index_plan(
     operations: tuple[AnyOperation, ...],
     *,
     refused: tuple[str, ...],
-    deferred: tuple[str, ...],
+    held: tuple[str, ...],
 ) -> IndexPlan:
     situation, world = task.situation, task.world
     wanted, unverifiable = situation.wanted, rewriting.comparison.unverifiable
@@ -136,9 +146,10 @@ def _index_plan(
             *judge.unknown_notes(task.classification, unverifiable),
             *judge.rename_notes(situation, rewriting.judged),
             *sample_notes(rewriting, world),
+            *(() if refused else phase_notes(task, rewriting, world)),
         ),
         refused=refused,
-        deferred=deferred,
+        held=held,
         renamed_from=situation.was_named,
         fields=len(wanted.definition.fields),
     )
@@ -219,7 +230,7 @@ def _class(task: Task, operations: tuple[AnyOperation, ...]) -> Classification |
 
 def _physical_after(task: Task) -> str | None:
     serving = task.situation.serving
-    if task.classification == "recreate" and task.rewrite is not None:
+    if task.rewrite is not None and (task.classification == "recreate" or task.rewrite.phased):
         return task.rewrite.target
     return task.new_physical if serving is None or task.classification == "shadow" else serving.name
 

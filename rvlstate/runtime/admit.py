@@ -77,12 +77,11 @@ def _what_moved(plan: Plan, fresh: Plan) -> list[str]:
 
 def _refuse_blocked(plan: Plan) -> None:
     refused = [reason for index in plan.indexes for reason in index.refused]
-    deferred = [reason for index in plan.indexes for reason in index.deferred]
-    if refused or deferred:
-        names = sorted({index.name for index in plan.indexes if index.refused or index.deferred})
+    if refused:
+        names = sorted({index.name for index in plan.indexes if index.refused})
         others = [index.name for index in plan.indexes if index.name not in names and index.action != "no-op"]
         rest = f"apply the rest with {' '.join(f'--target {name}' for name in others)}" if others else "change them"
-        raise ChangeRefusedError((*refused, *deferred), next_step=f"{rest}; nothing was written.")
+        raise ChangeRefusedError(tuple(refused), next_step=f"{rest}; nothing was written.")
 
 
 def _agreed_before(plan: Plan, state: State) -> tuple[str, ...]:

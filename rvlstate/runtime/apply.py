@@ -32,7 +32,7 @@ from rvlstate.plan.operations import (
     VerifyIndex,
 )
 from rvlstate.plan.plan import Plan, Step
-from rvlstate.runtime.clock import iso_utc
+from rvlstate.runtime.clock import iso_utc, now_ms
 from rvlstate.runtime.drive import Driver, Told
 from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.journal import Journal
@@ -107,7 +107,7 @@ class Execution:
             plan_id=self.plan_id,
             desired_fingerprint=self.plan.desired_fingerprint,
             who=f"{identity.who}@{identity.host}",
-            started=iso_utc(int(time.time() * 1000)),
+            started=iso_utc(now_ms()),
             allowed=tuple(sorted(allowed)),
         )
 
@@ -184,7 +184,7 @@ class Execution:
     def _perform(self, step: str, operation: AnyOperation) -> Told:
         self._write(operation.intend(self.state))
         told = self.driver.drive(step, operation.flow)
-        self._write(operation.record(self.state))
+        self._write(_stamped(operation.record(self.state)))
         return told
 
     def note_settled(self, rewrite: Rewrite) -> None:
@@ -286,6 +286,14 @@ class Execution:
         if len(lines) > 1 or not self.failures:
             error.why = "\n".join(line for line in (error.why, *lines) if line)
         return error
+
+
+def _stamped(state: State) -> State:
+    """The state with the time of a cutover that has just been made: from then on the old index is kept for a while."""
+    for rewrite in state.rewrites:
+        if rewrite.phase == "serving" and not rewrite.cutover_at:
+            state = state.with_rewrite(replace(rewrite, cutover_at=now_ms()))
+    return state
 
 
 def _is_disposable(operation: CreateIndex | VerifyIndex | AwaitBuild) -> bool:

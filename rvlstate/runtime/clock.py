@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 
 
@@ -28,3 +29,8 @@ def duration(seconds: float) -> str:
 def now_iso() -> str:
     """The present instant, to the second, as ISO 8601 in UTC."""
     return datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def now_ms() -> int:
+    """The present instant in milliseconds since 1970."""
+    return round(time.time() * 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rvlstate.model.desired import Desired
 from rvlstate.plan.build import candidate_names
 from rvlstate.plan.situation import World
+from rvlstate.runtime.clock import now_ms
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.inspect import inspect_catalog
 from rvlstate.runtime.profile import inspect_server
@@ -16,4 +17,12 @@ def inspect_world(connection: Connection, store: StateStore, desired: Desired) -
     state = store.load()
     profile = inspect_server(connection)
     catalog = inspect_catalog(connection, candidate_names(desired, state), profile)
-    return World(catalog=catalog, state=state, server=profile, foreign=store.foreign(), address=connection.url)
+    return World(
+        catalog=catalog,
+        state=state,
+        server=profile,
+        foreign=store.foreign(),
+        address=connection.url,
+        project=desired.project,
+        now=now_ms(),
+    )

@@ -27,7 +27,7 @@ def alike(indexes: Iterable[IndexPlan], created: Mapping[str, IndexDefinition]) 
     """Groups of two and more; an index with something to think about (a hazard, drift, a note) is never in one."""
     found: dict[tuple[tuple[str, str], tuple[ChangeLine, ...]], list[str]] = {}
     for index in indexes:
-        if not (index.hazards or index.drift or index.notes or index.refused or index.deferred or index.renamed_from):
+        if not (index.hazards or index.drift or index.notes or index.refused or index.held or index.renamed_from):
             key = (HEADS[index.action], _lines(index, created.get(index.name)))
             found.setdefault(key, []).append(index.name)
     return [Group(head=head, names=tuple(names), lines=lines) for (head, lines), names in found.items() if names[1:]]

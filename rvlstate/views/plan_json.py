@@ -71,7 +71,7 @@ def _index(index: IndexPlan) -> dict[str, Any]:
         "impact": dump_value(index.impact),
         "notes": list(index.notes),
         "refused": list(index.refused),
-        "deferred": list(index.deferred),
+        "held": list(index.held),
     }
 
 

@@ -14,7 +14,7 @@ from rvlstate.views.change_lines import (
     physical_words,
 )
 from rvlstate.views.impact_words import basis_words, impact_words
-from rvlstate.views.index_block import deferrals, refusals, unverifiable
+from rvlstate.views.index_block import holds, refusals, unverifiable
 from rvlstate.views.markdown import cell, code, fence, folded, prose, table
 from rvlstate.views.plan_words import Offer, is_held_back, next_words, server_words, totals, worth_telling
 from rvlstate.views.quantities import count, number
@@ -64,7 +64,7 @@ def _held_back(plan: Plan) -> list[str]:
     lines = []
     for index in plan.indexes:
         lines += [f"> - refused: {prose(reason)}" for reason in refusals(index)]
-        lines += [f"> - not yet: {code(index.name)}: {prose(text)}" for text in deferrals(index)]
+        lines += [f"> - not yet: {code(index.name)}: {prose(text)}" for text in holds(index)]
     return ["> [!CAUTION]", "> **Held back**", *lines, ""] if lines else []
 
 

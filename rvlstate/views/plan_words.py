@@ -62,7 +62,7 @@ def totals(plan: Plan) -> str:
 
 def is_held_back(index: IndexPlan) -> bool:
     """Whether the plan has no steps for an index that needs some."""
-    return bool(index.refused or index.deferred)
+    return bool(index.refused)
 
 
 def _classes(plan: Plan, action: Action) -> str:
@@ -97,7 +97,7 @@ def unmanaged_words(names: tuple[str, ...], offer: Offer) -> Words:
 
 def _held_back(plan: Plan) -> list[Words]:
     refused = [index.name for index in plan.indexes if index.refused]
-    deferred = [index.name for index in plan.indexes if index.deferred]
+    deferred = [index.name for index in plan.indexes if index.held]
     return [
         Words(label=label, text=f"{', '.join(names)} (see above)", style=style)
         for label, names, style in (("Refused: ", refused, "bold red"), ("Not yet: ", deferred, "bold yellow"))

@@ -9,6 +9,7 @@ from rvlstate.errors import StepFailedError
 from rvlstate.model.canonical import mask
 from rvlstate.model.catalog import Catalog, LiveIndex
 from rvlstate.model.definition import IndexDefinition
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
 from rvlstate.plan.effects import Batch, Flow, look
@@ -20,13 +21,17 @@ Synonyms = tuple[tuple[str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateIndex(Defaults):
-    """FT.CREATE `physical`, then FT.SYNUPDATE for each group of synonyms; `name` is the declared index."""
+    """FT.CREATE `physical`, then FT.SYNUPDATE for each group of synonyms; `name` is the declared index.
+
+    `begins` is a change that goes through phases and begins with this step, None elsewhere.
+    """
 
     operation: Literal["create_index"] = "create_index"
     name: str
     physical: str
     definition: IndexDefinition
     synonyms: Synonyms = ()
+    begins: Rewrite | None = None
 
     @property
     def summary(self) -> str:
@@ -56,7 +61,8 @@ class CreateIndex(Defaults):
 
     def intend(self, state: State) -> State:
         """What is about to be created is ours, and this is all of it."""
-        return state.with_intent(Intent(physical=self.physical, name=self.name, definition=self.definition))
+        known = state.with_intent(Intent(physical=self.physical, name=self.name, definition=self.definition))
+        return known if self.begins is None or state.rewrite(self.name) else known.with_rewrite(self.begins)
 
     def flow(self) -> Flow:
         """Create what is missing; an index of that name with another definition is left alone and fails the step."""

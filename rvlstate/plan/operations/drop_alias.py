@@ -19,7 +19,7 @@ class DropAlias(Defaults):
     operation: Literal["drop_alias"] = "drop_alias"
     name: str
     physical: str
-    gone: Literal["deleted", "renamed", "undeclared"] = "deleted"
+    gone: Literal["deleted", "renamed", "undeclared", "cut_over"] = "deleted"
 
     @property
     def summary(self) -> str:
@@ -34,7 +34,7 @@ class DropAlias(Defaults):
     @property
     def hazards(self) -> tuple[Hazard, ...]:
         """A name that stops answering needs an agreement; dropping the index behind it is a step of its own."""
-        if self.gone == "deleted":
+        if self.gone in ("deleted", "cut_over"):
             return ()
         return (Hazard(code="DELETES_INDEX", message=f"the name {self.name} stops answering; its index stays."),)
 

@@ -79,17 +79,11 @@ class RewriteDocuments(Defaults):
 
     def effect(self, catalog: Catalog) -> Catalog:
         """An index that knows the filter is there, until the documents are settled."""
-        if self.members != self.rewrite.members:
-            return catalog
-        definition = mask(members_definition(self.rewrite.before))
-        return catalog.with_index(LiveIndex(name=self.members, definition=definition))
+        return with_members(catalog, self.rewrite, self.members)
 
     def intend(self, state: State) -> State:
         """An index that knows the filter is ours, should it be left behind."""
-        if self.members != self.rewrite.members:
-            return state
-        definition = members_definition(self.rewrite.before)
-        return state.with_intent(Intent(physical=self.members, name=self.name, definition=definition))
+        return with_members_intent(state, self.rewrite, self.members)
 
     def flow(self) -> Flow:
         """Pass after pass; each one does only what is missing."""
@@ -112,6 +106,21 @@ class RewriteDocuments(Defaults):
             found_little = tally.unsettled <= tally.seen * NEXT_TO_NOTHING and (number > 1 or not self.begun)
             if undisturbed or found_little:
                 return
+
+
+def with_members(catalog: Catalog, rewrite: Rewrite, members: str) -> Catalog:
+    """The catalog with the index that knows the filter, if that is the rewrite's own."""
+    if members != rewrite.members:
+        return catalog
+    return catalog.with_index(LiveIndex(name=members, definition=mask(members_definition(rewrite.before))))
+
+
+def with_members_intent(state: State, rewrite: Rewrite, members: str) -> State:
+    """The state that knows this index as ours, should it be left behind."""
+    if members != rewrite.members:
+        return state
+    definition = members_definition(rewrite.before)
+    return state.with_intent(Intent(physical=members, name=rewrite.name, definition=definition))
 
 
 def ensure_members(rewrite: Rewrite) -> Flow:
@@ -137,6 +146,9 @@ def added(one: Tally, other: Tally) -> Tally:
     return replace(
         other,
         written=one.written + other.written,
+        promoted=one.promoted + other.promoted,
+        dropped=one.dropped + other.dropped,
+        unhinted=one.unhinted + other.unhinted,
         bytes_read=one.bytes_read + other.bytes_read,
         bytes_written=one.bytes_written + other.bytes_written,
         saturated=one.saturated + other.saturated,
@@ -145,8 +157,14 @@ def added(one: Tally, other: Tally) -> Tally:
 
 
 def figures_of(tally: Tally) -> dict[str, float]:
-    """A tally as figures of the run report."""
+    """A tally as figures of the run report; those of staging only where there are any."""
+    staged = {
+        "documents_promoted": float(tally.promoted),
+        "copies_removed": float(tally.dropped),
+        "written_without_hint": float(tally.unhinted),
+    }
     return {
+        **{name: value for name, value in staged.items() if value},
         "documents_seen": float(tally.seen),
         "documents_written": float(tally.written),
         "documents_done": float(tally.done),
@@ -182,6 +200,13 @@ def document_commands(rewrite: Rewrite) -> tuple[str, ...]:
     if rewrite.before.storage == "json":
         return ("TYPE", "JSON.GET", "JSON.SET", "JSON.DEL", *marks, *moves)
     return ("TYPE", "HMGET", "HSET", "HDEL", *marks, *moves)
+
+
+def staging_commands(rewrite: Rewrite) -> tuple[str, ...]:
+    """The same of passes that make copies or have them take the place of documents."""
+    whole = ("JSON.GET",) if "json" in (rewrite.before.storage, rewrite.after.storage) else ("HGETALL",)
+    copies = ("COPY", "PEXPIRETIME", "RENAME", "TIME", "UNLINK", "ZREM")
+    return tuple(dict.fromkeys((*document_commands(rewrite), *whole, *copies)))
 
 
 def work_words(rewrite: Rewrite) -> str:

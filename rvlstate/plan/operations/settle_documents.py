@@ -7,13 +7,19 @@ from typing import Literal
 
 from rvlstate.errors import GateFailedError
 from rvlstate.model.catalog import Catalog
-from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.rewrite import Promotion, Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.bad_rows import too_many_bad_rows
-from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Pause, Report, Sweep, Tally, Tidy
+from rvlstate.plan.effects import FULL_SPEED, Flow, Mode, Pace, Pause, Report, Sweep, Tally, Tidy
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, added, document_commands, figures_of
+from rvlstate.plan.operations.rewrite_documents import (
+    DOCUMENT_COMMANDS,
+    added,
+    document_commands,
+    figures_of,
+    staging_commands,
+)
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two passes."""
@@ -55,7 +61,11 @@ class SettleDocuments(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "UNLINK", *DOCUMENT_COMMANDS, *document_commands(self.rewrite))
+        return ("FT._LIST", "FT.INFO", "UNLINK", *DOCUMENT_COMMANDS, *self._commands)
+
+    @property
+    def _commands(self) -> tuple[str, ...]:
+        return staging_commands(self.rewrite) if self.rewrite.promotion else document_commands(self.rewrite)
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The index that knew the filter goes."""
@@ -65,8 +75,11 @@ class SettleDocuments(Defaults):
         """The change is complete, and an index that was dropped for it is nobody's any more."""
         rewrite = self.rewrite
         done = state.without_rewrite(self.name).without_intent(rewrite.members)
-        gone = rewrite.strategy == "recreate" and rewrite.physical != rewrite.target
-        return done.without_intent(rewrite.physical) if gone else done
+        if rewrite.strategy == "backfill":
+            return done
+        for physical in {rewrite.physical, rewrite.interim} - {rewrite.target, ""}:
+            done = done.without_intent(physical)
+        return done
 
     def flow(self) -> Flow:
         """Pass, wait, pass; then remove what was only needed for that."""
@@ -75,11 +88,17 @@ class SettleDocuments(Defaults):
         yield from DropIndex(physical=self.rewrite.members, because="left_behind", atomic=self.atomic).flow()
         yield Tidy(rewrite=self.rewrite)
 
+    @property
+    def _mode(self) -> Mode:
+        """Copies that are left go with the documents that they are of; behind a second index none is asked for."""
+        modes: dict[Promotion, Mode] = {"rename": "promote", "new_prefix": "retire"}
+        return modes.get(self.rewrite.promotion, "write")
+
     def _settle(self) -> Flow:
         quiet, spent, total = 0.0, 0.0, Tally()
         while True:
             tally: Tally = yield Sweep(
-                rewrite=self.rewrite, mode="write", pace=self.pace, members=self.members, backup=self.backup
+                rewrite=self.rewrite, mode=self._mode, pace=self.pace, members=self.members, backup=self.backup
             )
             total = added(total, tally)
             if tally.bad > self.max_bad_rows:

@@ -13,9 +13,24 @@ from rvlstate.errors import GateFailedError
 from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.check import Check, KnnCheck, QueryCheck
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.plan.effects import Effect, Findings, Flow, Pause, Probe, Recall, Report, look
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.plan.effects import (
+    FULL_SPEED,
+    Effect,
+    Findings,
+    Flow,
+    Pace,
+    Pause,
+    Probe,
+    Recall,
+    Report,
+    Sweep,
+    Tally,
+    look,
+)
 from rvlstate.plan.gates import Verdict, judge, relocated, remembered_name, table
 from rvlstate.plan.operations.base import Defaults
+from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, staging_commands
 from rvlstate.plan.operations.take_baseline import check_commands, renamed_check
 from rvlstate.plan.reading import looks_like
 
@@ -41,7 +56,8 @@ class VerifyIndex(Defaults):
     `same_documents` tells that both cover the same documents, so that their counts must agree; otherwise no
     document may have failed that did not fail before. `renamed` are fields (declared name, name in the old index) and
     `moves` are prefixes (old, new) of documents that got another key. With `after_cutover` the name must lead to
-    `physical` already, and a failure leaves it there.
+    `physical` already, and a failure leaves it there. `staged` is the rewrite whose copies the new index holds: what
+    writers do meanwhile is caught up with between two looks.
     """
 
     operation: Literal["verify_index"] = "verify_index"
@@ -55,6 +71,10 @@ class VerifyIndex(Defaults):
     renamed: tuple[tuple[str, str], ...] = ()
     moves: tuple[tuple[str, str], ...] = ()
     after_cutover: bool = False
+    staged: Rewrite | None = None
+    catches_up: Literal["stage", "promote"] = "stage"
+    pace: Pace = FULL_SPEED
+    members: str = ""
 
     @property
     def summary(self) -> str:
@@ -76,7 +96,8 @@ class VerifyIndex(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         recalls = ("GET",) if self.checks and self.baseline else ()
-        return ("FT.INFO", "FT._LIST", *recalls, *check_commands(self.checks, self.definition))
+        staging = (*DOCUMENT_COMMANDS, *staging_commands(self.staged)) if self.staged else ()
+        return ("FT.INFO", "FT._LIST", *recalls, *staging, *check_commands(self.checks, self.definition))
 
     def flow(self) -> Flow:
         """Check the definition, then the counts, then `checks`; a difference fails the gate with its figures."""
@@ -115,20 +136,29 @@ class VerifyIndex(Defaults):
             # The old index is read before and after the new one: with writers at work, the count of the new one
             # must lie between the two, or reach the second.
             before = yield from look(self.against)
+            late = yield from self._catch_up()
             new = yield from look(self.physical)
             old = yield from look(self.against)
             if before is None or old is None or new is None:
                 break
-            if self._holds(before, new, old):
+            if self._holds(before, new, old, late):
                 self._tell(told, new, old)
                 return old
             yield Pause(PAUSE)
         raise self._failure(new, old)
 
-    def _holds(self, before: LiveIndex, new: LiveIndex, old: LiveIndex) -> bool:
+    def _catch_up(self) -> Generator[Effect, Any, int]:
+        """Bring over what was written since; how many documents moved while that was done, or cannot be transformed."""
+        if self.staged is None:
+            return 0
+        tally: Tally = yield Sweep(rewrite=self.staged, mode=self.catches_up, pace=self.pace, members=self.members)
+        return tally.unsettled + tally.gone + tally.dropped + tally.bad
+
+    def _holds(self, before: LiveIndex, new: LiveIndex, old: LiveIndex, late: int) -> bool:
         if not self.same_documents:
-            return new.statistics.failures <= old.statistics.failures
-        return new.statistics.documents >= min(before.statistics.documents, old.statistics.documents)
+            # In an index over both layouts each document in the old one counts as a failure.
+            return self.staged is not None or new.statistics.failures <= old.statistics.failures
+        return new.statistics.documents >= min(before.statistics.documents, old.statistics.documents) - late
 
     def _tell(self, told: _Told, new: LiveIndex | None, old: LiveIndex | None) -> None:
         if new is None:
@@ -138,7 +168,7 @@ class VerifyIndex(Defaults):
         if old is not None:
             figures["documents_before"] = float(old.statistics.documents)
             note += f", {old.statistics.documents:,} in the index that serves now"
-        if new.statistics.failures:
+        if new.statistics.failures and self.staged is None:
             note += f"; {new.statistics.failures:,} indexing failures, last: {new.statistics.last_error}"
         told.notes.append(note)
         told.figures |= figures
@@ -188,7 +218,8 @@ class VerifyIndex(Defaults):
         return (yield from self._side_by_side(check, old))
 
     def _probe(self, check: Check, like: Findings | None = None) -> Probe:
-        return Probe(check=check, index=self.physical, definition=self.definition, like=like)
+        stage = self.staged.stage if self.staged and self.catches_up == "stage" else ""
+        return Probe(check=check, index=self.physical, definition=self.definition, like=like, stage=stage)
 
     def _against_remembered(self, check: Check, before: Findings | None) -> Generator[Effect, Any, Verdict]:
         like = relocated(before, self.moves) if before is not None else None

@@ -1,0 +1,65 @@
+"""Keep the old index for a while after the cutover, with both indexes up to date: the way back is an alias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Pause, Report, Sweep, Tally
+from rvlstate.plan.operations.base import Defaults
+from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, added, figures_of, staging_commands
+
+LONGEST_PAUSE = 1.0
+"""Seconds between two passes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepOld(Defaults):
+    """Go on staging what is written in the old layout for `seconds`, while the old index could still serve again."""
+
+    operation: Literal["keep_old"] = "keep_old"
+    name: str
+    rewrite: Rewrite
+    seconds: float
+    pace: Pace = FULL_SPEED
+    backup: str = ""
+    members: str = ""
+
+    @property
+    def summary(self) -> str:
+        """What it does."""
+        return f"keep {self.rewrite.physical} for {self.seconds:,.0f} s, and go on staging what is written"
+
+    @property
+    def undo(self) -> str:
+        """How to undo it."""
+        return f"nothing to undo by itself: rvlstate rollback {self.name} leads back to {self.rewrite.physical}"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The names of the commands."""
+        return ("FT._LIST", "FT.INFO", *DOCUMENT_COMMANDS, *staging_commands(self.rewrite))
+
+    def flow(self) -> Flow:
+        """Pass, wait, pass, until the time is over."""
+        spent, total = 0.0, Tally()
+        while spent < self.seconds:
+            tally: Tally = yield Sweep(
+                rewrite=self.rewrite,
+                mode="stage",
+                pace=self.pace,
+                members=self.members,
+                backup=self.backup,
+                hinted=spent > 0,
+            )
+            total = added(total, tally)
+            pause = min(max(self.seconds - spent - tally.seconds, 0.0), LONGEST_PAUSE)
+            yield Report(
+                f"{total.written:,} late writes staged; rvlstate rollback {self.name} still leads back",
+                done=min(round(spent), round(self.seconds)),
+                total=round(self.seconds),
+                figures=figures_of(total),
+            )
+            yield Pause(pause)
+            spent += tally.seconds + pause

@@ -1,0 +1,70 @@
+"""The way back from a change that goes through phases, as long as no document was touched by it.
+
+| phase          | then                                                                              |
+|----------------|-----------------------------------------------------------------------------------|
+| staging, ready | the new index and the copies go; nothing else was changed                         |
+| serving        | first the name is led back to the old index, which is built again if it is gone   |
+| promoting      | the documents are being put in place: only a backup leads back (see `rollback`)   |
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rvlstate.model.canonical import canonicalise
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.state import Record
+from rvlstate.plan.operations import (
+    AnyOperation,
+    AwaitBuild,
+    CreateIndex,
+    DropIndex,
+    GiveUpRewrite,
+    PointAlias,
+    VerifyIndex,
+)
+from rvlstate.plan.phases import companions, present
+from rvlstate.plan.situation import World, next_physical
+
+
+def way_back(begun: Rewrite, world: World) -> tuple[AnyOperation, ...]:
+    """The operations that lead back to before a change was begun; () while its documents are being put in place."""
+    rewrite = present(begun, world)
+    if rewrite.phase == "promoting":
+        return ()
+    lead = _lead_back(rewrite, world) if rewrite.phase == "serving" else []
+    atomic = world.server.can("atomic_takeover")
+    made = sorted({rewrite.target, rewrite.interim, rewrite.members} - {"", rewrite.physical})
+    drops = [
+        DropIndex(physical=physical, because="left_behind", atomic=atomic)
+        for physical in made
+        if world.catalog.index(physical) is not None
+    ]
+    return (*lead, *drops, GiveUpRewrite(name=rewrite.name, rewrite=rewrite))
+
+
+def _lead_back(rewrite: Rewrite, world: World) -> list[AnyOperation]:
+    """Every name that leads to the new index leads to the old one again."""
+    old, steps = rewrite.physical, list[AnyOperation]()
+    if world.catalog.index(old) is None:
+        old = next_physical(rewrite.name, world)
+        steps = [
+            CreateIndex(name=rewrite.name, physical=old, definition=rewrite.before, synonyms=rewrite.synonyms),
+            AwaitBuild(name=rewrite.name, physical=old, disposable=True),
+            VerifyIndex(name=rewrite.name, physical=old, definition=canonicalise(rewrite.before)),
+        ]
+    first, name = rewrite.serves_first, rewrite.name
+    aliases = sorted({*world.answering(first)} - {name, *companions(name)})
+    return [
+        *steps,
+        PointAlias(name=name, physical=old, before=first, serves=_record(rewrite, old, world)),
+        *(PointAlias(name=alias, physical=old, before=first) for alias in aliases),
+    ]
+
+
+def _record(rewrite: Rewrite, physical: str, world: World) -> Record:
+    """What the state said before the change, as far as the change knows."""
+    present_record = world.state.record(rewrite.name)
+    base = present_record or Record(name=rewrite.name, physical=physical, definition=rewrite.before)
+    definition = canonicalise(rewrite.before)
+    return replace(base, physical=physical, definition=definition, versions=rewrite.versions)
