@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
+from operation_stage import BACKFILL, BEFORE, RECREATE, ROW, Stage
 
 from rvlstate.errors import GateFailedError
-from rvlstate.model.canonical import mask
-from rvlstate.model.catalog import LiveIndex, Statistics
-from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.field import Flat, NumericField, TextField, VectorField
-from rvlstate.model.rewrite import FieldRewrite, Rewrite, Source, VectorShape
 from rvlstate.model.state import Intent, State
-from rvlstate.model.transform import Cast
-from rvlstate.plan.effects import (
-    BadRow,
-    Batch,
-    Effect,
-    Gauge,
-    Look,
-    Memory,
-    Pause,
-    Report,
-    Restored,
-    Sweep,
-    Tally,
-    Tidy,
-)
-from rvlstate.plan.effects import Restore as RestoreEffect
+from rvlstate.plan.effects import Batch, Pause, Restore, Tally, Tidy
 from rvlstate.plan.operations import (
-    AnyOperation,
     DropIndex,
     FinishRollback,
     GiveUpRewrite,
@@ -43,94 +20,6 @@ from rvlstate.plan.operations import (
     SettleDocuments,
 )
 from rvlstate.plan.operations.rewrite_documents import MOST_PASSES
-
-VECTOR = VectorField(name="v", identifier="v", search=Flat(), dims=4, datatype="float32", distance_metric="cosine")
-PLAIN = (TextField(name="title", identifier="title"), NumericField(name="price", identifier="price"))
-BEFORE = IndexDefinition(prefixes=("p:",), filter="@price > 0", fields=(*PLAIN, VECTOR))
-AFTER = replace(BEFORE, fields=(*PLAIN, replace(VECTOR, datatype="float16")))
-HALF = FieldRewrite(
-    field="v",
-    reads=(Source(identifier="v", kind="vector", shape=VectorShape(datatype="float32", dims=4)),),
-    steps=(Cast(),),
-    writes=Source(identifier="v", kind="vector", shape=VectorShape(datatype="float16", dims=4)),
-    layout="length",
-)
-RECREATE = Rewrite(
-    id="goods-1",
-    name="goods",
-    strategy="recreate",
-    before=BEFORE,
-    after=AFTER,
-    fields=(HALF,),
-    physical="goods@1",
-    target="goods@2",
-    documents=10,
-)
-BACKFILL = replace(RECREATE, strategy="backfill")
-ROW = BadRow(key="p:1", field="v", reason="5 bytes", detail="Traceback")
-
-
-@dataclass(slots=True)
-class Stage:
-    """Answers effects: each pass gets the next tally, the last one for ever; indexes come and go by FT commands."""
-
-    tallies: Sequence[Tally] = (Tally(seen=10),)
-    indexes: set[str] = field(default_factory=set)
-    effects: list[Effect] = field(default_factory=list)
-    sent: list[str] = field(default_factory=list)
-
-    def run(self, operation: AnyOperation) -> None:
-        """Drive the flow to its end."""
-        left = deque(self.tallies)
-        flow = operation.flow()
-        answer: Any = None
-        try:
-            while True:
-                effect = flow.send(answer)
-                self.effects.append(effect)
-                answer = self._answer(effect, left)
-        except StopIteration:
-            return
-
-    @property
-    def sweeps(self) -> list[Sweep]:
-        """The passes that were asked for."""
-        return [effect for effect in self.effects if isinstance(effect, Sweep)]
-
-    @property
-    def tidied(self) -> bool:
-        """Whether what was kept beside the documents was removed."""
-        return any(isinstance(effect, Tidy) for effect in self.effects)
-
-    def _answer(self, effect: Effect, left: deque[Tally]) -> Any:
-        match effect:
-            case Look(name):
-                figures = Statistics(documents=10)
-                return (
-                    LiveIndex(name=name, definition=mask(BEFORE), statistics=figures) if name in self.indexes else None
-                )
-            case Gauge():
-                return Memory(used=1, limit=0)
-            case Batch(commands):
-                return [self._command(command) for command in commands]
-            case Sweep():
-                return left.popleft() if len(left) > 1 else left[0]
-            case RestoreEffect():
-                return Restored(rows=3, restored=2, newer=1)
-            case Pause() | Report() | Tidy():
-                return None
-            case _:
-                raise AssertionError(f"an unforeseen {effect}")
-
-    def _command(self, command: tuple[str, ...]) -> str:
-        name = command[0] if command[0] != "EVAL" else "FT.DROPINDEX"
-        index = command[3] if command[0] == "EVAL" else command[1]
-        self.sent.append(f"{name} {index}")
-        if name == "FT.CREATE":
-            self.indexes.add(index)
-        else:
-            self.indexes.discard(index)
-        return "OK"
 
 
 def test_a_rehearsal_creates_the_definition_nowhere_and_drops_it() -> None:
@@ -298,7 +187,7 @@ def test_restoring_drops_the_new_index_first() -> None:
         drops=("goods@2",),
     )
     stage.run(operation)
-    restores = [number for number, effect in enumerate(stage.effects) if isinstance(effect, RestoreEffect)]
+    restores = [number for number, effect in enumerate(stage.effects) if isinstance(effect, Restore)]
     drops = [number for number, effect in enumerate(stage.effects) if isinstance(effect, Batch)]
     assert stage.sent == ["FT.DROPINDEX goods@2"]
     assert max(drops) < min(restores)

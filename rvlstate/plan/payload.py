@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from rvlstate.diff.facts import AttributeChanged, Fact, FieldAdded, SettingChanged
 from rvlstate.model.address import field_address
 from rvlstate.model.field import BYTES_PER_VALUE, VectorField
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.transform import user_functions
 from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.plan import Impact
 from rvlstate.plan.remedies import Remedy, overlap
 from rvlstate.plan.rewriting import Rewriting, scales_of
 from rvlstate.plan.situation import Situation, World, taken_up
-
-PROMOTION_SECONDS = 40e-6
-"""Seconds a document during which answers carry its staged key (migrations.md: 20-60 us by rename)."""
+from rvlstate.plan.staging_impact import staged_key_seconds
 
 
-def payload_hazards(rewriting: Rewriting, world: World) -> tuple[Hazard, ...]:
+def payload_hazards(rewriting: Rewriting, world: World, build: Impact) -> tuple[Hazard, ...]:
     """The hazards of rewriting documents: precision, encodings, keys in answers, user code, other readers.
 
+    `build` is the impact of building the new index once.
     A query vector is bytes of the index's datatype on JSON too, where the documents stay as they are.
     """
     situation, name = rewriting.situation, rewriting.situation.wanted.name
@@ -30,15 +31,29 @@ def payload_hazards(rewriting: Rewriting, world: World) -> tuple[Hazard, ...]:
         return tuple(hazards)
     for fact, _ in changing:
         hazards += _fact_hazards(fact, name)
-    kept = f"; the original values are kept in {situation.wanted.backup}" if situation.wanted.backup else ""
-    hazards.append(Hazard(code="REWRITES_DOCUMENTS", message=f"documents of {name} are rewritten in place{kept}."))
+    hazards.append(Hazard(code="REWRITES_DOCUMENTS", message=_rewritten(rewriting)))
     hazards += [Hazard(code="RUNS_USER_CODE", message=f"runs {code}.") for code in _user_code(rewriting, changing)]
-    if any(remedy.classification == "shadow" and not remedy.in_place for _, remedy in changing):
-        seconds = (situation.serving.statistics.documents if situation.serving else 0) * PROMOTION_SECONDS
-        message = f"answers carry staged keys of {name} for about {max(seconds, 1):,.0f} s after the cutover."
-        hazards.append(Hazard(code="RESULT_KEYS_CHANGE", message=message))
+    hazards += _staged_keys(rewriting.rewrite, build)
     hazards += _shared(situation, world)
     return tuple(hazards)
+
+
+def _rewritten(rewriting: Rewriting) -> str:
+    wanted, rewrite = rewriting.situation.wanted, rewriting.rewrite
+    kept = f"; the original values are kept in {wanted.backup}" if wanted.backup else ""
+    if rewrite is None or rewrite.strategy != "staged":
+        return f"documents of {wanted.name} are rewritten in place{kept}."
+    if rewrite.promotion == "new_prefix":
+        return f"documents of {wanted.name} get new keys, and the old keys are removed at completion{kept}."
+    return f"staged copies take the place of the documents of {wanted.name} after the cutover{kept}."
+
+
+def _staged_keys(rewrite: Rewrite | None, build: Impact) -> list[Hazard]:
+    if rewrite is None or not rewrite.stage:
+        return []
+    seconds = staged_key_seconds(rewrite, build.documents or rewrite.documents, build.estimated_seconds)
+    message = f"answers carry staged keys of {rewrite.name} for about {max(seconds, 1):,.0f} s after the cutover."
+    return [Hazard(code="RESULT_KEYS_CHANGE", message=message)]
 
 
 def sample_notes(rewriting: Rewriting, world: World) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from rvlstate.plan.remedies import Classification
 from rvlstate.plan.removal import clear_abandoned, remove
 from rvlstate.plan.rewriting import Judged, Rewriting, rewriting_of, unshareable
 from rvlstate.plan.situation import Situation, World
+from rvlstate.plan.staging_impact import with_staging
 from rvlstate.plan.task import Task
 
 
@@ -124,7 +125,7 @@ def _index_plan(
     situation, world = task.situation, task.world
     wanted, unverifiable = situation.wanted, rewriting.comparison.unverifiable
     hazards = [
-        *payload_hazards(rewriting, world),
+        *payload_hazards(rewriting, world, _index_impact(task)),
         *(hazard for operation in operations for hazard in operation.hazards),
         *([memory_hazard(impact, task.costs), slow_hazard(impact)] if _builds(task) else []),
         _downtime(task),
@@ -173,9 +174,15 @@ def _impact(task: Task, judged: Judged) -> Impact:
         max_docs_per_second=task.situation.wanted.max_docs_per_second,
     )
     if not rewrite.touches_documents:
-        return replace(impact, search_downtime_seconds=impact.estimated_seconds)
-    found = with_rewrite(impact, rewrite, known, live_index=rewrite.strategy == "backfill")
-    return replace(found, estimated_seconds=round(found.estimated_seconds + task.settle, 3))
+        downtime = impact.estimated_seconds if rewrite.strategy == "recreate" else 0.0
+        return replace(impact, search_downtime_seconds=downtime)
+    if rewrite.strategy == "staged":
+        return _with_settling(with_staging(impact, rewrite, known), task)
+    return _with_settling(with_rewrite(impact, rewrite, known, live_index=rewrite.strategy != "recreate"), task)
+
+
+def _with_settling(impact: Impact, task: Task) -> Impact:
+    return replace(impact, estimated_seconds=round(impact.estimated_seconds + task.settle + task.keeps_for, 3))
 
 
 def _index_impact(task: Task) -> Impact:

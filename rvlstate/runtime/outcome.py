@@ -63,6 +63,8 @@ def downtime(state: State, name: str, steps: Sequence[Step], outcomes: Sequence[
     )
     record = state.record(name)
     led_there = record is not None and begun is not None and record.physical == begun.target != begun.physical
+    if begun is not None and begun.strategy == "staged" and begun.phase == "staging":
+        return f"The copies made so far are kept: apply goes on with them, rvlstate rollback {name} removes them"
     if begun is None or not begun.dropped or begun.settled or served or led_there:
         return ""
     return f"Search on {name} is down until an apply has come to its end, or rvlstate rollback {name}"
