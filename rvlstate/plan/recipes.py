@@ -213,8 +213,8 @@ def _settled(task: Task, steps: list[AnyOperation]) -> list[AnyOperation]:
     physical = _present(situation.serving).name
     outcome = _outcome(task, physical)
     if situation.record is not None:
-        rates = situation.record
-        outcome = replace(outcome, build_rate=rates.build_rate, rewrite_rate=rates.rewrite_rate)
+        known = situation.record
+        outcome = replace(outcome, build_rate=known.build_rate, rewrite_rate=known.rewrite_rate, layout=known.layout)
     if outcome == situation.record and task.world.state.intent(physical) is None:
         return steps
     return [*steps, RecordIndex(serves=outcome)]

@@ -18,6 +18,7 @@ from rvlstate.plan.operations import AnyOperation, DropIndex
 from rvlstate.plan.payload import bytes_written, payload_hazards, sample_notes
 from rvlstate.plan.phases import keeps_for
 from rvlstate.plan.plan import Action, Impact, IndexPlan
+from rvlstate.plan.queries import query_notes
 from rvlstate.plan.recipes import carry_out
 from rvlstate.plan.remedies import Classification
 from rvlstate.plan.removal import clear_abandoned, remove
@@ -146,6 +147,7 @@ def _index_plan(
             *(() if foreign else judge.hijack_notes(situation)),
             *judge.unknown_notes(task.classification, unverifiable),
             *judge.rename_notes(situation, rewriting.judged),
+            *query_notes(wanted.name, rewriting.judged, moves=task.classification == "shadow" and not task.begun),
             *sample_notes(rewriting, world),
             *(() if refused else phase_notes(task, rewriting, world)),
         ),

@@ -72,9 +72,9 @@ class SettleDocuments(Defaults):
         return catalog.without_index(self.rewrite.members)
 
     def record(self, state: State) -> State:
-        """The change is complete, and an index that was dropped for it is nobody's any more."""
+        """The change is complete, late writes are known by it, and an index that was dropped for it is nobody's."""
         rewrite = self.rewrite
-        done = state.without_rewrite(self.name).without_intent(rewrite.members)
+        done = state.without_rewrite(self.name).laid_out(rewrite).without_intent(rewrite.members)
         if rewrite.strategy == "backfill":
             return done
         for physical in {rewrite.physical, rewrite.interim} - {rewrite.target, ""}:
