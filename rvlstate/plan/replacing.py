@@ -147,6 +147,7 @@ class Replacing:
                 physical=self.first,
                 max_memory_ratio=self.task.costs.max_memory_ratio,
                 disposable=True,
+                staged=self.staged,
             ),
             *self._catch_up(),
         ]

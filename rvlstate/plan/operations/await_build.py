@@ -21,7 +21,8 @@ CALM_LOOKS = 2
 class AwaitBuild(Defaults):
     """Wait for the scan of `physical`; `max_memory_ratio` of maxmemory (0: any) stops it before the server is full.
 
-    `disposable` tells that nothing is served from it yet, so that it is removed when the build fails.
+    `disposable` tells that nothing is served from it yet, so that it is removed when the build fails. `staged`: it covers
+    documents in the old layout beside their copies, each of which counts as a failure and is none.
     """
 
     operation: Literal["await_build"] = "await_build"
@@ -29,6 +30,7 @@ class AwaitBuild(Defaults):
     physical: str
     max_memory_ratio: float = 0.0
     disposable: bool = False
+    staged: bool = False
 
     @property
     def summary(self) -> str:
@@ -94,14 +96,14 @@ class AwaitBuild(Defaults):
             note,
             done=min(round(statistics.percent * 1000), 999 + is_calm(statistics)),
             total=1000,
-            figures=_figures(statistics),
+            figures=self._figures(statistics),
         )
+
+    def _figures(self, statistics: Statistics) -> dict[str, float]:
+        failures = {} if self.staged else {"indexing_failures": float(statistics.failures)}
+        return {"documents": float(statistics.documents), **failures}
 
 
 def is_calm(statistics: Statistics) -> bool:
     """Whether no scan is running or pending, as far as one FT.INFO can tell."""
     return statistics.indexing == 0 and statistics.percent >= 1
-
-
-def _figures(statistics: Statistics) -> dict[str, float]:
-    return {"documents": float(statistics.documents), "indexing_failures": float(statistics.failures)}

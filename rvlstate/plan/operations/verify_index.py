@@ -163,7 +163,9 @@ class VerifyIndex(Defaults):
     def _tell(self, told: _Told, new: LiveIndex | None, old: LiveIndex | None) -> None:
         if new is None:
             return
-        figures = {"documents": float(new.statistics.documents), "indexing_failures": float(new.statistics.failures)}
+        figures = {"documents": float(new.statistics.documents)}
+        if self.staged is None:
+            figures["indexing_failures"] = float(new.statistics.failures)
         note = f"{new.statistics.documents:,} documents"
         if old is not None:
             figures["documents_before"] = float(old.statistics.documents)
