@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rvlstate.errors import InterruptedRunError
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.rewrite import FieldRewrite, Layout, Rewrite, Source, VectorShape
+from rvlstate.model.rewrite import FieldRewrite, Layout, Promotion, Rewrite, Source, VectorShape
 from rvlstate.model.transform import Call, Cast, Constant, Copy, Drop, TransformStep
 from rvlstate.plan.effects import Pace, Sweep, Tally
 from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.documents.fence import Holding
 from rvlstate.runtime.documents.originals import Original, Originals
 from rvlstate.runtime.documents.pacing import Pacer
 from rvlstate.runtime.documents.worker import DocumentWorker
@@ -63,6 +64,14 @@ class Kept:
         self.rows += rows
 
 
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """A lease that never ends, without a lock."""
+
+    id: str = ""
+    certain_seconds: float = 3600.0
+
+
 def worker(
     connection: Connection,
     *,
@@ -71,11 +80,13 @@ def worker(
     guard: Callable[[], None] = lambda: None,
     tell: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
     originals: Originals | None = None,
+    lease: Holding | None = None,
 ) -> DocumentWorker:
     """A worker of the project, which nothing holds back."""
     return DocumentWorker(
         connection,
         PROJECT,
+        lease=lease or Unlocked(),
         guard=guard,
         pacer=pacer or Unhurried(),
         functions=functions or {},
@@ -89,7 +100,7 @@ def sweep(connection: Connection, rewrite: Rewrite, *, batch_size: int = 500, **
     own = {
         name: options.pop(name)
         for name in tuple(options)
-        if name in {"functions", "pacer", "guard", "tell", "originals"}
+        if name in {"functions", "pacer", "guard", "tell", "originals", "lease"}
     }
     effect = Sweep(rewrite=rewrite, pace=Pace(batch_size=batch_size), **{"mode": "write", **options})
     return worker(connection, **own).sweep(effect)
@@ -120,6 +131,25 @@ def cast(before: str = "float32", after: str = "float16", *, dims: int = DIMS, *
         field="v", reads=(vector(before, dims),), steps=(Cast(),), writes=vector(after, dims), layout=layout
     )
     return rewrite_of(item, **more)
+
+
+STAGE = "rvlstate:stage:shop.r1:"
+
+
+def staged(rewrite: Rewrite, promotion: Promotion = "rename") -> Rewrite:
+    """The same change, but with copies beside the documents first."""
+    return replace(rewrite, strategy="staged", promotion=promotion, stage="" if rewrite.moves else STAGE)
+
+
+def copy_of(key: str) -> str:
+    """The staged copy of a document on a server that is no cluster."""
+    return f"{STAGE}{{0}}:{key}"
+
+
+def counts(tally: Tally) -> dict[str, int]:
+    """What a pass counted, without what it did not, and what is only about its size."""
+    names = ("written", "done", "moved_on", "gone", "foreign", "excluded", "bad", "promoted", "dropped")
+    return {name: getattr(tally, name) for name in names if getattr(tally, name)}
 
 
 WIDTH = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1}

@@ -170,7 +170,7 @@ def operations() -> st.SearchStrategy[Callable[[Applications, str], Op]]:
     )
 
 
-class _CrashError(Exception):
+class CrashError(Exception):
     """The process died between reading and writing."""
 
 
@@ -185,7 +185,7 @@ class _Crashing(Kept):
         """Once more, or no more."""
         self.left -= 1
         if self.left < 0:
-            raise _CrashError
+            raise CrashError
 
 
 class DocumentMachine(RuleBasedStateMachine):
@@ -249,7 +249,7 @@ class DocumentMachine(RuleBasedStateMachine):
     @rule(writes=st.integers(0, 3), size=st.integers(1, 3))
     def sweep_that_crashes(self, writes: int, size: int) -> None:
         """A pass that dies between reading and writing."""
-        with suppress(_CrashError):
+        with suppress(CrashError):
             self._sweep(batch_size=size, originals=_Crashing(writes))
         self._perhaps_swept()
 
@@ -257,7 +257,7 @@ class DocumentMachine(RuleBasedStateMachine):
     def resume(self, size: int) -> None:
         """Whoever goes on, from wherever, with batches of any size; what came behind its place is for the next pass."""
         with connect(self.url) as connection:
-            sweep(connection, self.rewrite, batch_size=size, resume=True, functions=self._functions())
+            sweep(connection, self.rewrite, batch_size=size, resume=True, functions=shouting())
         self._perhaps_swept()
 
     @rule(key=st.sampled_from(KEYS), operation=operations(), size=st.sampled_from([6, 6, 2]))
@@ -295,34 +295,40 @@ class DocumentMachine(RuleBasedStateMachine):
         for key in KEYS:
             self.possible[key] |= {self._swept(document) for document in self.possible[key]}
 
-    def _functions(self, meddle: Callable[[], None] = lambda: None) -> dict[str, Callable[..., Any]]:
-        def shout(texts: list[str]) -> list[str]:
-            meddle()
-            return [f"{text}!" for text in texts]
-
-        def ask(texts: list[str]) -> list[str]:
-            meddle()
-            return [f"{text}?" for text in texts]
-
-        return {"m:f": shout, "m:g": ask}
-
     def _sweep(self, meddle: Callable[[], None] = lambda: None, **options: Any) -> Any:
-        options = {"pacer": Unhurried(), "functions": self._functions(meddle), **options}
+        options = {"pacer": Unhurried(), "functions": shouting(meddle), **options}
         if self.rewrite is WATCHED:
             options["guard"] = meddle  # it is asked between reading and writing
         return sweep(self.connection, self.rewrite, **options)
 
     def _there(self, key: str) -> Document:
-        client: Any = self.client
-        values = client.hgetall(key)
-        if not values:
-            return Document()
-        names = sorted(name.decode() for name in values)
-        told = client.execute_command("HPEXPIRETIME", key, "FIELDS", len(names), *names)
-        fields = tuple(
-            (name, Value(values[name.encode()], max(0, expires))) for name, expires in zip(names, told, strict=True)
-        )
-        return Document(fields, max(0, self.client.pexpiretime(key)))
+        return there(self.client, key)
+
+
+def there(client: Any, key: str | bytes) -> Document:
+    """What a key holds now."""
+    values = client.hgetall(key)
+    if not values:
+        return Document()
+    names = sorted(name.decode() for name in values)
+    told = client.execute_command("HPEXPIRETIME", key, "FIELDS", len(names), *names)
+    fields = tuple(
+        (name, Value(values[name.encode()], max(0, expires))) for name, expires in zip(names, told, strict=True)
+    )
+    return Document(fields, max(0, client.pexpiretime(key)))
+
+
+def shouting(meddle: Callable[[], None] = lambda: None) -> dict[str, Callable[..., Any]]:
+    """The functions of the rewrite, each called after `meddle`."""
+
+    def appending(sign: str) -> Callable[[list[str]], list[str]]:
+        def append(texts: list[str]) -> list[str]:
+            meddle()
+            return [f"{text}{sign}" for text in texts]
+
+        return append
+
+    return {"m:f": appending("!"), "m:g": appending("?")}
 
 
 __all__ = ["PROJECT", "DocumentMachine"]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from document_kit import Unlocked
+
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import TagField
 from rvlstate.model.rewrite import FieldRewrite, Rewrite, Source, VectorShape
@@ -73,6 +75,7 @@ class Bench:
             worker = DocumentWorker(
                 self.connection,
                 PROJECT,
+                lease=Unlocked(),
                 guard=lambda: None,
                 pacer=Pace(),
                 functions=self.functions,
@@ -91,6 +94,7 @@ class Bench:
             clustered=is_clustered(self.connection),
             batch_size=batch_size,
             pacer=Pace(batches),
+            lease=Unlocked(),
             before_write=lambda: None,
             tell=lambda _restored: None,
         )

@@ -26,6 +26,7 @@ def test_a_number_is_held_as_it_was_written(numbers: list[float]) -> None:
 
 
 @given(st.recursive(st.text() | st.integers() | st.booleans() | FINITE | st.none(), st.lists, max_leaves=20))
+@example(7947587826757471.0)
 @example(["0.90535586667311770905", 'a "1.23456789012345678" b\\', 12345678901234567890123])
 def test_nothing_else_changes(value: Any) -> None:
     """Texts, integers and names stay as they are."""

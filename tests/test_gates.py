@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis.crc import key_slot
 from redis.exceptions import NoPermissionError
 from servers import eventually
 
@@ -27,7 +28,9 @@ from rvlstate.plan.operations import AnyOperation, VerifyIndex
 from rvlstate.plan.operations.take_baseline import TakeBaseline
 from rvlstate.plan.operations.verify_index import KNN_ROUNDS, ROUNDS
 from rvlstate.runtime.connect import Connection, command, connect
+from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.gates import GateKeeper, truth
+from rvlstate.runtime.gates.copies import Copies
 from rvlstate.runtime.gates.remembered import KEPT_SECONDS
 from rvlstate.runtime.gates.vectors import sketch
 from rvlstate.runtime.inspect import inspect_index
@@ -98,6 +101,10 @@ class TestOverlap:
         """An index that finds more than the old one did is not refused for it."""
         assert self.overlap(OLD, new(("p:1", 0.0), ("p:7", 0.125))) == 1.0
 
+    def test_a_document_that_moved_nearer_meanwhile_is_no_miss(self) -> None:
+        """The old index knew it as farther away; somebody changed its vector since."""
+        assert self.overlap(OLD, new(("p:1", 0.0), ("p:3", 0.125))) == 1.0
+
     def test_one_tie_makes_up_for_one_answer_only(self) -> None:
         """Two answers are missing and one as near came."""
         assert self.overlap(OLD, new(("p:8", 0.0))) == 0.5
@@ -129,6 +136,20 @@ class TestOverlap:
         verdict = judge(replace(KNN, min_overlap=1.0), before, knn(sample("d:0", (("p:1", 0.0),)), *rest))
         assert not verdict.passed
         assert "overlap 0.999900" in verdict.found
+
+    def test_a_document_that_answers_twice_counts_once_and_is_told(self) -> None:
+        """A staged copy beside its document takes the place of a neighbour, and makes up for none."""
+        twice = new(("p:1", 0.0), ("p:1", 0.0))
+        verdict = judge(KNN, OLD, twice)
+        assert verdict.figures["v overlap@2"] == 0.5
+        assert verdict.remark == "1 of 1 answers name a document twice: its staged copy and itself"
+        assert self.overlap(OLD, new(("p:7", 0.125), ("p:7", 0.125))) == 0.5
+        assert (
+            recall(
+                replace(twice, samples=(replace(twice.samples[0], reference=OLD.samples[0].reference),), exact=True), 2
+            )
+            == 0.5
+        )
 
 
 class TestChangedMeanwhile:
@@ -873,3 +894,145 @@ def test_findings_are_kept_for_seven_days_in_one_key_of_the_project(connection: 
     gates.forget("r1:base")
     assert gates.recall("r1:base/count") is None
     assert not connection.keys.exists(key)
+
+
+# --- indexes that hold staged copies ---
+
+STAGE = "rvlstate:stage:shop.r1:"
+HALF = replace(GOODS, fields=(replace(EMBEDDING, datatype="float16"), *GOODS.fields[1:]))
+KEYS = [f"p:{number}" for number in range(120)]
+
+
+def copy_of(connection: Connection, key: str) -> str:
+    """Where the staged copy of a document lies."""
+    return Copies(stage=STAGE, clustered=is_clustered(connection)).places(key)[0]
+
+
+def stage_all(connection: Connection, keys: Sequence[str], code: str = "e") -> None:
+    """A copy of each document with its vector in another datatype."""
+    for number, key in enumerate(keys):
+        copied = copy_of(connection, key)
+        command(connection.keys, "COPY", key, copied)
+        connection.keys.hset(copied, "v", vector(number, code))
+
+
+def keys_of(findings: Findings) -> set[str]:
+    """Every key that findings tell of."""
+    return {
+        *(item.key for item in findings.samples),
+        *(key for item in findings.samples for key, _ in (*item.answers, *item.reference)),
+        *findings.gone,
+    }
+
+
+@pytest.mark.parametrize("declared", [(STAGE, "p:"), ("p:",)], ids=["both prefixes", "the declared one"])
+@pytest.mark.requires("float16_vectors")
+def test_an_index_over_copies_and_documents_is_compared_by_the_keys_of_documents(
+    connection: Connection, declared: tuple[str, ...]
+) -> None:
+    """Before a promotion all answers are copies; after half of one they are both, and the same documents overlap."""
+    write(connection, KEYS)
+    old = probe(connection, "{goods}@1", create(connection, "{goods}@1", GOODS))
+    stage_all(connection, KEYS)
+    create(connection, "{goods}@2", replace(HALF, prefixes=(STAGE, "p:")))
+    definition = replace(HALF, prefixes=declared)
+    for promoted in ([], KEYS[::2]):
+        for key in promoted:
+            connection.keys.rename(copy_of(connection, key), key)
+        after = probe(connection, "{goods}@2", definition, like=old, stage=STAGE)
+        assert [item.key for item in after.samples] == [item.key for item in old.samples]
+        assert keys_of(after) <= set(KEYS)
+        assert (after.scope, after.documents, after.gone) == (old.scope, len(KEYS), ())
+        verdict = judge(CHECK, old, after)
+        assert verdict.figures["v overlap@5"] >= 0.95
+        assert (verdict.figures["v recall@5 after"], verdict.remark) == (1.0, "")
+
+
+def test_an_index_over_copies_alone_is_compared_with_the_one_over_documents(connection: Connection) -> None:
+    """It covers the documents that the copies were made of, so that their true neighbours need not be found again."""
+    write(connection, KEYS)
+    old = probe(connection, "{goods}@1", create(connection, "{goods}@1", GOODS))
+    stage_all(connection, KEYS, "f")
+    interim = replace(GOODS, prefixes=(STAGE,))
+    shown = create(connection, "{goods}@2", interim)
+    for definition in (interim, shown):
+        after = probe(connection, "{goods}@2", definition, like=old, stage=STAGE)
+        assert (after.scope, [item.reference for item in after.samples]) == (
+            old.scope,
+            [item.reference for item in old.samples],
+        )
+        assert judge(CHECK, old, after).figures["v overlap@5"] == 1.0
+    alone = probe(connection, "{goods}@2", interim, stage=STAGE)
+    assert keys_of(alone) <= set(KEYS)
+    assert judge(CHECK, alone, probe(connection, "{goods}@1", GOODS, like=alone)).figures["v overlap@5"] == 1.0
+
+
+def test_the_vector_of_a_copy_counts_before_that_of_its_document(connection: Connection) -> None:
+    """A document with the same dims and datatype is in the index by its copy only; a copy without a vector has none."""
+    write(connection, KEYS[:30])
+    stage_all(connection, KEYS[:30], "f")
+    old = probe(connection, "goods", create(connection, "goods", replace(GOODS, prefixes=(STAGE,))), stage=STAGE)
+    changed, bare, uncopied = (item.key for item in old.samples[:3])
+    connection.keys.hset(changed, "v", vector(7777))
+    connection.keys.hdel(copy_of(connection, bare), "v")
+    connection.keys.delete(copy_of(connection, uncopied))
+    again = probe(connection, "goods", GOODS, like=old, stage=STAGE)
+    digests = {item.key: item.digest for item in again.samples}
+    assert digests[changed] == old.samples[0].digest
+    assert bare not in digests
+    assert uncopied in digests
+
+
+def test_a_neighbour_is_gone_only_where_neither_copy_nor_document_is_left(connection: Connection) -> None:
+    """One whose document went is still an answer by its copy; one whose copy went is missed, not excused."""
+    write(connection, KEYS)
+    stage_all(connection, KEYS, "f")
+    create(connection, "goods", replace(GOODS, prefixes=(STAGE,)))
+    old = probe(connection, "goods", GOODS, stage=STAGE)
+    sampled = {item.key for item in old.samples}
+    first, second, third = sorted({key for item in old.samples for key, _ in item.answers} - sampled)[:3]
+    connection.keys.delete(first)
+    connection.keys.delete(copy_of(connection, second))
+    connection.keys.delete(third)
+    connection.keys.delete(copy_of(connection, third))
+    after = probe(connection, "goods", GOODS, like=old, stage=STAGE)
+    answered = {key for item in after.samples for key, _ in item.answers}
+    assert first in answered
+    assert second not in answered
+    assert after.gone == (third,)
+
+
+def test_a_document_that_answers_beside_its_copy_is_seen_in_the_verdict(standalone: Connection) -> None:
+    """Both layouts fit the index here, as they must not: the answers hold half the documents, and the gate fails."""
+    write(standalone, KEYS)
+    old = probe(standalone, "old", create(standalone, "old", GOODS))
+    stage_all(standalone, KEYS, "f")
+    create(standalone, "new", replace(GOODS, prefixes=(STAGE, "p:")))
+    after = probe(standalone, "new", GOODS, like=old, stage=STAGE)
+    verdict = judge(CHECK, old, after)
+    assert not verdict.passed
+    assert verdict.remark == "10 of 10 answers name a document twice: its staged copy and itself"
+
+
+def test_staged_json_documents(connection: Connection) -> None:
+    """A change of storage: the copies are JSON, and the hashes beside them have no vector for this index."""
+    write(connection, KEYS[:40])
+    old = probe(connection, "{goods}@1", create(connection, "{goods}@1", GOODS))
+    for number, key in enumerate(KEYS[:40]):
+        put(connection, copy_of(connection, key), {"v": list(struct.unpack(f"<{DIMS}f", vector(number)))})
+    field = replace(EMBEDDING, identifier="$.v")
+    target = IndexDefinition(storage="json", prefixes=(STAGE, "p:"), fields=(field,))
+    create(connection, "{goods}@2", target)
+    after = probe(connection, "{goods}@2", target, like=old, stage=STAGE)
+    assert [item.key for item in after.samples] == [item.key for item in old.samples]
+    assert judge(CHECK, old, after).figures["v overlap@5"] == 1.0
+
+
+@pytest.mark.parametrize("key", ["p:{a}:1", "p:1}:{x", f"{STAGE}x", f"{STAGE}{{0}}:p:1"])
+@pytest.mark.parametrize("clustered", [True, False])
+def test_the_document_of_a_copy_is_told_whatever_its_key_is(key: str, *, clustered: bool) -> None:
+    """Braces and even a staged prefix in the key of a document are its own."""
+    copies = Copies(stage=STAGE, clustered=clustered)
+    copied, itself = copies.places(key)
+    assert (copies.document(copied), itself) == (key, key)
+    assert not clustered or key_slot(copied.encode()) == key_slot(key.encode())

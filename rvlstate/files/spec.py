@@ -45,7 +45,8 @@ LANGUAGES = (
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)")
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9-]*")
+PROJECT = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""The names that projects may have."""
 
 
 def seconds(duration: str) -> float:
@@ -68,7 +69,7 @@ def _language(value: str) -> str:
 
 
 def _project_name(value: str) -> str:
-    if not _PROJECT.fullmatch(value):
+    if not PROJECT.fullmatch(value):
         raise PydanticCustomError("project", "must be lower-case letters, digits and dashes, and not begin with a dash")
     return value
 
@@ -82,6 +83,16 @@ def _version(value: int) -> int:
 def _empty_if_null(value: Any) -> Any:
     """A key whose value is all comments holds a null in YAML; it means: nothing set."""
     return {} if value is None else value
+
+
+def _hook_command(value: Any) -> Any:
+    if (
+        value is None
+        or isinstance(value, str)
+        or (isinstance(value, list) and all(isinstance(part, str) for part in value))
+    ):
+        return value
+    raise PydanticCustomError("command", 'must be a command: a text, or a list of texts such as [./check.sh, "5"]')
 
 
 def _no_entries_if_null(value: Any) -> Any:
@@ -100,6 +111,7 @@ Natural = Annotated[int, Field(ge=0)]
 BatchSize = Annotated[int, Field(ge=1, le=10_000)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Duration = Annotated[str, AfterValidator(_checked_duration)]
+HookCommand = Annotated[str | list[str] | None, BeforeValidator(_hook_command)]
 Names = Annotated[list[Text], BeforeValidator(_no_entries_if_null)]
 
 
@@ -173,6 +185,13 @@ Check = Annotated[
 ]
 
 
+class HooksBlock(Block):
+    """`hooks`: commands around a cutover; `hook_settings` splits them."""
+
+    before_cutover: HookCommand = None
+    after_cutover: HookCommand = None
+
+
 class IndexBlock(Block):
     """`indexes.<name>` and `defaults`: the settings of one index."""
 
@@ -191,6 +210,7 @@ class IndexBlock(Block):
     backup: Text | None = None
     checks: Annotated[list[Check], BeforeValidator(_no_entries_if_null)] = []
     prevent_destroy: bool = False
+    hooks: Annotated[HooksBlock, BeforeValidator(_empty_if_null)] = HooksBlock()
 
 
 class PolicyBlock(Block):

@@ -258,11 +258,9 @@ def _overlap(old: Sampled, new: Sampled, before: Findings, after: Findings) -> f
 def _as_seen_before(answer: tuple[str, float], known: Mapping[str, float], old: Sampled, *, alike: bool) -> float:
     """The distance of an answer in terms of the old index; what is not on its list is no nearer than the list's end."""
     key, distance = answer
-    if key in known:
-        return known[key]
-    if alike or not old.reference:
-        return distance if alike else float("inf")
-    return old.reference[-1][1]
+    if alike:  # the very distance counts: a document on the list may have moved nearer since
+        return distance
+    return known.get(key, old.reference[-1][1] if old.reference else float("inf"))
 
 
 def _made_up(missing: list[float], instead: list[float], rounding: float) -> int:

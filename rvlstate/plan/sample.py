@@ -14,7 +14,8 @@ class Sample:
     `documents` were looked at and `todo` of them are not in the desired layout. `bytes_read` and `bytes_written` are
     means over these. `largest` maps a field of vectors to the largest absolute value in it, `scales` one of integers to
     the value of their step. `missing` are places that a transform reads and that none of them has. `bad` of the
-    documents cannot be transformed, `bad_rows` are the first of them.
+    documents cannot be transformed, `bad_rows` are the first of them. `memory` is the mean of the bytes that a document
+    takes on the server, and `memory_after` an estimate of what a staged copy of it will take; 0.0 where it is unknown.
     """
 
     documents: int = 0
@@ -26,4 +27,6 @@ class Sample:
     missing: tuple[str, ...] = ()
     saturated: int = 0
     bad: int = 0
+    memory: float = 0.0
+    memory_after: float = 0.0
     bad_rows: tuple[BadRow, ...] = ()

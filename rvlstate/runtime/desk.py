@@ -13,7 +13,7 @@ from rvlstate.events import OnEvent
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
 from rvlstate.model.transform import user_functions as functions_of
-from rvlstate.plan.effects import Findings, Pace, Probe, Restore, Restored, Sweep, Tally
+from rvlstate.plan.effects import Findings, Mode, Pace, Probe, Restore, Restored, Sweep, Tally
 from rvlstate.runtime.backup.folder import prepare
 from rvlstate.runtime.backup.manifest import Manifest
 from rvlstate.runtime.backup.writer import BackupWriter
@@ -31,7 +31,13 @@ from rvlstate.runtime.user_code import user_functions
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-PHASES = {"rehearse": "rehearsing", "write": "rewriting"}
+PHASES: Mapping[Mode, str] = {
+    "rehearse": "rehearsing",
+    "write": "rewriting",
+    "stage": "staging",
+    "promote": "promoting",
+    "retire": "retiring",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +91,9 @@ class Desk:
             return Tally()
         folder = None
         if effect.backup:
-            parent, begun = self.whose.folder / effect.backup, effect.mode == "write"
+            parent, begun = self.whose.folder / effect.backup, effect.mode != "rehearse"
             folder = prepare(parent, self._manifest(effect.rewrite), begun=begun)
-        writes = folder is not None and effect.mode == "write"
+        writes = folder is not None and effect.mode != "rehearse"
         with BackupWriter(folder) if writes and folder else nullcontext() as originals:
             return self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals).sweep(effect)
 
@@ -129,6 +135,7 @@ class Desk:
             clustered=is_clustered(self.connection),
             batch_size=effect.pace.batch_size,
             pacer=pacer,
+            lease=self.lease,
             before_write=self.lease.check,
             tell=tell,
         ).put_back()
@@ -161,6 +168,7 @@ class Desk:
         return DocumentWorker(
             self.connection,
             self.whose.project,
+            lease=self.lease,
             guard=self.lease.check,
             pacer=pacer,
             functions=self._functions_for(rewrite),

@@ -17,6 +17,7 @@ from rvlstate.plan.effects import (
     Effect,
     Flow,
     Gauge,
+    HookEnded,
     Look,
     Memory,
     Pause,
@@ -24,12 +25,15 @@ from rvlstate.plan.effects import (
     Recall,
     Report,
     Restore,
+    RunHook,
     Sweep,
     Tally,
     Tidy,
 )
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.connect import command as queue_command
+from rvlstate.runtime.fence import Fence, is_fenced
+from rvlstate.runtime.hooks import HookRunner
 from rvlstate.runtime.inspect import inspect_index
 from rvlstate.runtime.meter import Meter
 from rvlstate.runtime.server_errors import is_read_only, is_unavailable
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 8
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds before a flow is started again after a lost connection: about 20 s in all, a failover's time."""
+
+IN_SCRIPT = "ACL failure in script: "
+"""What the server puts in front of a refused permission where a command came in a script, as it does behind a fence."""
 
 
 @dataclass(slots=True)
@@ -56,7 +63,9 @@ class Told:
 class Driver:
     """Runs flows against a connection; `guard` is asked before anything is written and raises if that must not be.
 
-    `desk` answers what is asked about documents and checks; only flows about indexes alone can do without one.
+    `desk` answers what is asked about documents and checks; only flows about indexes alone can do without one. `fence`
+    has the server itself refuse what a process sends that was frozen behind the guard; None where it cannot. `hooks`
+    runs commands of the user's; flows without any need none.
     """
 
     def __init__(
@@ -67,9 +76,13 @@ class Driver:
         stop: StopRequest,
         on_event: OnEvent,
         desk: Desk | None = None,
+        fence: Fence | None = None,
+        hooks: HookRunner | None = None,
     ) -> None:
         self._connection = connection
         self._desk = desk
+        self._fence = fence
+        self._hooks = hooks
         self._guard = guard
         self._stop = stop
         self._on_event = on_event
@@ -141,6 +154,8 @@ class Driver:
                 )
             case Sweep() | Tidy() | Probe() | Recall() | Restore():
                 return self._asked(step, effect, told)
+            case RunHook():
+                return self._hooked(step, effect, told)
         return None
 
     def _asked(self, step: str, effect: Sweep | Tidy | Probe | Recall | Restore, told: Told) -> Any:
@@ -162,15 +177,29 @@ class Driver:
             case Restore():
                 return self._desk.restore(step, effect)
 
+    def _hooked(self, step: str, effect: RunHook, told: Told) -> HookEnded:
+        """How a command of the user's ended; every line that it prints is an event."""
+        if self._hooks is None:
+            raise PlannerBugError("a hook was to be run without what runs it")
+
+        def tell(line: str) -> None:
+            self._on_event(told.meter.tell(step, line, done=0, total=0, phase=effect.hook))
+
+        return self._hooks.run(effect, tell)
+
     def _send(self, commands: tuple[tuple[str, ...], ...]) -> list[Any]:
+        # Right before, also behind a fence: who lost the lock sends nothing. Without one (a cluster refuses FT.* in
+        # scripts) this is all there is, and who is frozen just here can still send this batch after waking.
         self._guard()
         pipeline = self._connection.search.pipeline(transaction=False)
         for command in commands:
-            queue_command(pipeline, *command)
+            queue_command(pipeline, *(self._fence.around(command) if self._fence else command))
         replies: list[Any] = pipeline.execute(raise_on_error=False)
         for command, reply in zip(commands, replies, strict=True):
+            if self._fence is not None and is_fenced(reply):
+                raise self._fence.lost()
             if isinstance(reply, redis.ResponseError) and not _passes(reply):
-                raise CommandRefusedError(_name(command), str(reply)) from reply
+                raise CommandRefusedError(_name(command), str(reply).removeprefix(IN_SCRIPT)) from reply
             if isinstance(reply, Exception):
                 raise reply
         return replies

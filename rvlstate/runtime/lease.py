@@ -70,6 +70,11 @@ class Lease:
         """Whether the lease is held as far as is known here, without asking."""
         return not self._gone and self._deadline.left() > 0
 
+    @property
+    def certain_seconds(self) -> float:
+        """For how many seconds from now on nobody else can hold the lock, as far as is known here without asking."""
+        return 0.0 if self._gone else max(0.0, self._deadline.left())
+
     def check(self) -> None:
         """Ask the server whether the lease is still ours, and prolong it. Raises LockLostError."""
         answered = self._confirm()

@@ -16,12 +16,14 @@ from rvlstate.plan.sample import Sample
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import blueprint_of
+from rvlstate.runtime.documents.fence import Onlooker, fence_of
 from rvlstate.runtime.documents.ledger import added
 from rvlstate.runtime.documents.members import Members
 from rvlstate.runtime.documents.node import Node, OtherServerError
 from rvlstate.runtime.documents.reconcile import Quota, Reconciler
 from rvlstate.runtime.documents.scan import START, Wanted, scan_page
 from rvlstate.runtime.documents.topology import is_clustered, primaries
+from rvlstate.runtime.footprint import footprint
 from rvlstate.transforms.scale import scale_for
 
 DOCUMENTS = 200
@@ -56,7 +58,11 @@ class _Look:
             if keys:
                 total = added(total, reconciler.reconcile(node, keys))
                 looked_at.append((node, keys))
-        return replace(self._summed(total, dict(reconciler.largest)), missing=self._missing(looked_at))
+        told = self._summed(total, dict(reconciler.largest))
+        used = footprint(self.rewrite, looked_at, told.bytes_written)
+        return replace(
+            told, missing=self._missing(looked_at), memory=round(used.memory, 1), memory_after=round(used.after, 1)
+        )
 
     def _missing(self, looked_at: Sequence[tuple[Node, tuple[bytes, ...]]]) -> tuple[str, ...]:
         """The places that are read and that no document has; those of documents done already are not asked for."""
@@ -77,6 +83,7 @@ class _Look:
             members=Members(search, serving) if serving else None,
             quota=Quota(0),
             before_write=_nothing,
+            fence=fence_of(self.project, Onlooker(), _nothing, clustered=beside.clustered),
         )
 
     def _serving(self, search: Node) -> str:

@@ -20,6 +20,7 @@ import hiredis
 
 from rvlstate.plan.operations.drop_index import DROP_INDEX
 from rvlstate.plan.operations.take_name import TAKE_NAME
+from rvlstate.runtime.fence import AS_IT_IS
 from rvlstate.runtime.scripts import source
 
 Command = tuple[bytes, ...]
@@ -56,6 +57,16 @@ DOCUMENT_WRITES = frozenset({"EVALSHA", "EXEC", "SET", "RPUSH", "DEL", "UNLINK"}
 
 BATCHED = frozenset({"EVALSHA", "EXEC", "SCAN", "WATCH", "UNWATCH", "MULTI", "HMGET", "SCRIPT"})
 """What is sent more or less often, as batches are made larger or smaller."""
+
+
+def unfenced(command: Command) -> Command:
+    """The command that a fence was put around, else the command itself."""
+    text = command[1].decode("latin-1") if command[0].upper() == b"EVAL" else ""
+    body = text.removeprefix(source("fenced"))
+    if body == text:
+        return command
+    # EVAL, the text, how many keys, fence, lock, id and token come first.
+    return command[7:] if body == AS_IT_IS else (b"EVAL", body.encode("latin-1"), b"0", *command[7:])
 
 
 def label(command: Command) -> str:
@@ -116,7 +127,10 @@ class Trap:
 
 @dataclass(slots=True)
 class Proxy:
-    """A listening unix socket; `seen` are the commands that reached the server, `watch` is called after each."""
+    """A listening unix socket; `seen` are the commands that reached the server, `watch` is called after each.
+
+    `before` is called ahead of each, and may hold it up. All are told of commands without the fence around them.
+    """
 
     path: Path
     upstream: str
@@ -124,6 +138,7 @@ class Proxy:
     counted: Counter[str] = field(default_factory=Counter)
     trap: Trap | None = None
     watch: Callable[[Command], None] | None = None
+    before: Callable[[Command], None] | None = None
     problems: list[BaseException] = field(default_factory=list)
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _sprung: bool = False
@@ -133,11 +148,16 @@ class Proxy:
         """The address for clients."""
         return f"unix://{self.path}"
 
-    def rearm(self, trap: Trap | None = None, watch: Callable[[Command], None] | None = None) -> None:
-        """Forget what was seen; set the trap and the watcher for what comes next."""
+    def rearm(
+        self,
+        trap: Trap | None = None,
+        watch: Callable[[Command], None] | None = None,
+        before: Callable[[Command], None] | None = None,
+    ) -> None:
+        """Forget what was seen; set the trap and the watchers for what comes next."""
         with self._turn:
             self.seen, self.counted, self.problems = [], Counter(), []
-            self.trap, self.watch, self._sprung = trap, watch, False
+            self.trap, self.watch, self.before, self._sprung = trap, watch, before, False
 
     @property
     def sprung(self) -> bool:
@@ -168,8 +188,9 @@ class Proxy:
                     if not self._pass_on(tuple(request), client, server, replies):
                         return
 
-    def _pass_on(self, command: Command, client: socket.socket, server: socket.socket, replies: Any) -> bool:
+    def _pass_on(self, sent: Command, client: socket.socket, server: socket.socket, replies: Any) -> bool:
         """Whether the sender is still alive after one command."""
+        command = unfenced(sent)
         with self._turn:
             if self._sprung:
                 return False
@@ -178,7 +199,9 @@ class Proxy:
             self.counted[label(command)] += 1
             if self._springs("before", command):
                 return False
-            server.sendall(hiredis.pack_command(command))  # type: ignore[arg-type]  # declared for one argument
+            if self.before is not None:
+                self.before(command)
+            server.sendall(hiredis.pack_command(sent))  # type: ignore[arg-type]  # declared for one argument
             reply = self._reply(server, replies)
             self.seen.append(command)
             if self._springs("after", command):

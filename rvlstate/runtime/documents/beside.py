@@ -8,12 +8,15 @@ from itertools import count
 
 from redis.crc import key_slot
 
+from rvlstate.model.braces import without_braces
+from rvlstate.model.canonical import STAGED
+
 SLOTS = 16384
 ALONE = 0
 """The one slot of a server that is not a node of a cluster."""
 
-OURS = (b"rvlstate:mark:", b"{rvlstate:", b"rvlstate:projects")
-"""What keys of ours begin with: they are no documents, whatever the prefix of the index."""
+OURS = (b"rvlstate:mark:", STAGED.encode(), b"{rvlstate:", b"rvlstate:projects")
+"""What keys of ours begin with, staged copies included: they are no documents, whatever the prefix of the index."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -32,18 +35,24 @@ class Beside:
 
     def marks(self, slot: int) -> bytes:
         """Sorted set: the digests of what was written, by field and key."""
-        return f"rvlstate:mark:{self.project}:{self.rewrite}:{{{self._tag(slot)}}}".encode()
+        return f"{self._name}:{{{self.tag(slot)}}}".encode()
 
     def scratch(self, slot: int) -> bytes:
-        """A key that exists only within a script, while a document changes its type."""
-        return f"rvlstate:mark:{self.project}:{self.rewrite}:new:{{{self._tag(slot)}}}".encode()
+        """A key that exists only within a script, while a document changes its type or a copy is made."""
+        return f"{self._name}:new:{{{self.tag(slot)}}}".encode()
 
     def all_marks(self) -> tuple[tuple[int, bytes], ...]:
         """Every slot with its key of digests."""
         return tuple((slot, self.marks(slot)) for slot in range(SLOTS if self.clustered else 1))
 
-    def _tag(self, slot: int) -> str:
+    def tag(self, slot: int) -> str:
+        """What stands between braces in a key of the slot."""
         return slot_tags()[slot] if self.clustered else "0"
+
+    @property
+    def _name(self) -> str:
+        # A rewrite is named after its index, which may have any name: braces of its own would decide the slot.
+        return f"rvlstate:mark:{without_braces(self.project)}:{without_braces(self.rewrite)}"
 
 
 @cache

@@ -112,6 +112,7 @@ def blueprint_of(rewrite: Rewrite, *, field_expiry: bool, originals: bool) -> Bl
         "fields": fields,
         "field_expiry": field_expiry,
         "chained": chained,
+        "promotion": rewrite.promotion,
         "from": TYPES[rewrite.before.storage],
         "to": TYPES[rewrite.after.storage],
     }

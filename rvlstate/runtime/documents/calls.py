@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from rvlstate.plan.effects import BadRow, Tally
 from rvlstate.runtime.documents.batch import Row, shown
 from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import Blueprint
+from rvlstate.runtime.documents.watch import Call
 
 CALL_KEYS = 64
 CALL_BYTES = 256 << 10
@@ -22,8 +23,10 @@ GONE, FOREIGN, EXPIRING = -1, -2, -3
 WRITTEN, MOVED_ON, TAKEN, NO_PLACE = 1, 0, -2, 10
 """Replies of write.lua; -1 is "gone"."""
 
-Call: TypeAlias = "tuple[list[bytes], list[bytes]]"
+EXPIRING_FIELDS = "it has fields that expire, which a JSON document cannot have"
+
 Item: TypeAlias = "tuple[int, bytes, bytes | None]"
+AnyItem = TypeVar("AnyItem", bound="tuple[Any, ...]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +40,8 @@ class Calls:
         """What is to be done to documents, asked for at most so many at once."""
         place = self.blueprint.destination
         items = [(self.beside.slot(key), key, place(key)) for key in keys]
-        groups = list(_by_slot(sorted(items, key=lambda item: item[0]), at_most))
-        calls = [
+        groups = list(by_slot(sorted(items, key=lambda item: item[0]), at_most))
+        calls: list[Call] = [
             (self._keys(group[0][0], [key for _, key, _ in group]), [self.blueprint.payload, self._flags(group)])
             for group in groups
         ]
@@ -46,7 +49,7 @@ class Calls:
 
     def writing(self, rows: Sequence[Row], at_most: int, *, watched: bool = False) -> Writing:
         """Documents to be written, at most so many at once; `watched` ones are known to be as they were read."""
-        groups = list(_written_together(sorted(rows, key=lambda row: row.slot), at_most))
+        groups = list(written_together(sorted(rows, key=lambda row: row.slot), at_most))
         return Writing(
             blueprint=self.blueprint, groups=groups, calls=[self._write_call(group, watched) for group in groups]
         )
@@ -86,9 +89,8 @@ class Reading:
         """The documents that nothing is to be done to."""
         answers = [answer for group in replies for answer in group]
         keys = [key for group in self.groups for _, key, _ in group]
-        reason = "it has fields that expire, which a JSON document cannot have"
         expiring = [
-            BadRow(key=shown(key), field="", reason=reason)
+            BadRow(key=shown(key), field="", reason=EXPIRING_FIELDS)
             for key, answer in zip(keys, answers, strict=True)
             if answer == EXPIRING
         ]
@@ -132,15 +134,25 @@ class Writing:
 
     def _unwritable(self, row: Row, answer: int) -> BadRow:
         if answer == TAKEN:
-            reason = f"there is a document under its new key {shown(row.destination)}, which is taken for the newer one"
-            return BadRow(key=shown(row.key), field="", reason=reason)
-        item = self.blueprint.rewrite.fields[answer - NO_PLACE - 1] if self.blueprint.rewrite.fields else None
-        place = item.writes.identifier if item is not None and item.writes is not None else ""
-        return BadRow(
-            key=shown(row.key),
-            field=item.field if item is not None else "",
-            reason=f"the document has no place for {place}: what is above it is missing or no object",
-        )
+            return taken_place(row.key, row.destination)
+        return no_place_for(self.blueprint, row.key, answer - NO_PLACE)
+
+
+def taken_place(key: bytes, destination: bytes) -> BadRow:
+    """A document that cannot be moved."""
+    reason = f"there is a document under its new key {shown(destination)}, which is taken for the newer one"
+    return BadRow(key=shown(key), field="", reason=reason)
+
+
+def no_place_for(blueprint: Blueprint, key: bytes, number: int) -> BadRow:
+    """A document that has no place for its field of this number, from 1."""
+    item = blueprint.rewrite.fields[number - 1] if blueprint.rewrite.fields else None
+    place = item.writes.identifier if item is not None and item.writes is not None else ""
+    return BadRow(
+        key=shown(key),
+        field=item.field if item is not None else "",
+        reason=f"the document has no place for {place}: what is above it is missing or no object",
+    )
 
 
 def written(tally: Tally, rows: Sequence[Row]) -> Tally:
@@ -152,15 +164,15 @@ def written(tally: Tally, rows: Sequence[Row]) -> Tally:
     )
 
 
-def _by_slot(items: Sequence[Item], at_most: int) -> Iterator[list[Item]]:
-    """Items of one slot, at most so many together."""
+def by_slot(items: Sequence[AnyItem], at_most: int) -> Iterator[list[AnyItem]]:
+    """Items of one slot, which is what each begins with, at most so many together."""
     for _, group in groupby(items, key=lambda item: item[0]):
         members = list(group)
         for start in range(0, len(members), at_most):
             yield members[start : start + at_most]
 
 
-def _written_together(rows: Sequence[Row], at_most: int) -> Iterator[list[Row]]:
+def written_together(rows: Sequence[Row], at_most: int) -> Iterator[list[Row]]:
     """Rows of one slot, as many as one script call may write."""
     group: list[Row] = []
     size = 0

@@ -102,6 +102,9 @@ def _lasting(tally: Tally) -> Tally:
         bytes_read=tally.bytes_read,
         bytes_written=tally.bytes_written,
         saturated=tally.saturated,
+        promoted=tally.promoted,
+        dropped=tally.dropped,
+        unhinted=tally.unhinted,
     )
 
 

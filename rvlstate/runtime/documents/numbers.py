@@ -56,6 +56,7 @@ def _lasting_number(token: str) -> str:
     for number in (wanted, math.nextafter(wanted, 0.0), math.nextafter(wanted, math.copysign(math.inf, wanted))):
         for digits in _SPELLINGS:
             spelled = f"{number:.{digits}g}"
+            spelled += "" if {*".e"} & {*spelled} else "e0"  # a whole number stays one with a fraction
             if as_held(spelled) == number == float(spelled):
                 return spelled
     return token

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from rvlstate.plan.effects import Tally
+from rvlstate.runtime.documents.at_once import AtOnce
 from rvlstate.runtime.documents.batch import Row, originals_of
 from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import Blueprint
 from rvlstate.runtime.documents.calls import CALL_BYTES, CALL_KEYS, Calls, written
 from rvlstate.runtime.documents.computing import Computed, Functions, computed
+from rvlstate.runtime.documents.fence import Fence
 from rvlstate.runtime.documents.ledger import added
 from rvlstate.runtime.documents.members import Members
 from rvlstate.runtime.documents.node import Node
 from rvlstate.runtime.documents.originals import Originals
 from rvlstate.runtime.documents.scripts import script
 from rvlstate.runtime.documents.watch import Watch
-
-CALL_SECONDS = 0.005
-"""How long one call that writes may take, with its way and its wait: under a live index it writes fewer documents."""
 
 CHEAP_WRITES = 16
 """Where one call may write fewer, the writes themselves are what takes long, and a transaction would block too much."""
@@ -50,8 +48,9 @@ class Quota:
 class Reconciler:
     """Brings batches of keys of one node into the desired layout; used by several threads.
 
-    `before_write` is called once for each batch that writes, and raises if that must not be. `quota` None: not a
-    rehearsal, so that everything is written. `largest` is the largest absolute value seen in each field of vectors.
+    `before_write` is called before each batch that writes, and raises if that must not be; behind `fence` the server
+    itself refuses what comes too late. `quota` None: not a rehearsal, so that everything is written. `largest` is the
+    largest absolute value seen in each field of vectors.
     """
 
     blueprint: Blueprint
@@ -61,29 +60,58 @@ class Reconciler:
     originals: Originals | None = None
     quota: Quota | None = None
     before_write: Callable[[], None]
+    fence: Fence
     largest: dict[str, float] = field(default_factory=dict)
     _size: float = 4096.0
-    _at_once: int = CALL_KEYS
+    _writes: AtOnce = field(default_factory=AtOnce)
     _quiet: bool = False
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reconcile(self, node: Node, keys: Sequence[bytes]) -> Tally:
         """One batch; documents may be seen again, nothing is done twice."""
-        tally = Tally(seen=len(keys))
-        if self.members is not None:
-            allowed = self.members.among(keys)
-            tally = replace(tally, excluded=len(keys) - len(allowed))
-            keys = allowed
-        if not keys:
-            return tally
-        return added(tally, self._watched(node, keys) if self._watches else self._guarded(node, keys))
+        allowed = self.allowed(keys)
+        tally = Tally(seen=len(keys), excluded=len(keys) - len(allowed))
+        return added(tally, self.bring(node, allowed)) if allowed else tally
+
+    def allowed(self, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """Those that the index's filter lets in."""
+        return keys if self.members is None else self.members.among(keys)
+
+    def bring(self, node: Node, keys: Sequence[bytes]) -> Tally:
+        """Documents that the filter lets in, brought into the desired layout where they are."""
+        return self._watched(node, keys) if self._watches else self._guarded(node, keys)
+
+    def made_ready(self, rows: list[Row]) -> tuple[list[Row], Tally]:
+        """The rows that are to be written, with their values, and what is counted of the others."""
+        if rows:
+            self._size = max(64.0, sum(row.bytes_read for row in rows) / len(rows))
+        result = self._transformed(rows)
+        with self._lock:
+            self.largest |= {name: max(value, self.largest.get(name, 0.0)) for name, value in result.largest.items()}
+        return result.rows, Tally(
+            done=len(rows) - len(result.rows) - len(result.bad),
+            bytes_read=sum(row.bytes_read for row in rows),
+            saturated=result.saturated,
+            bad=len(result.bad),
+            bad_rows=tuple(result.bad),
+        )
+
+    def keep(self, rows: Sequence[Row]) -> None:
+        """Keep what documents held before they, or their copies, are written."""
+        if self.originals is not None:
+            self.originals.keep([original for row in rows for original in originals_of(self.blueprint, row)])
+
+    @property
+    def read_at_once(self) -> int:
+        """How many documents one call may read, as large as they are."""
+        return max(1, min(CALL_KEYS, int(CALL_BYTES / self._size)))
 
     @property
     def _watches(self) -> bool:
         """Whether documents are better watched than guarded by digests: small steps, all of the same slot."""
         alone = self.quota is None and self.originals is None and not self.beside.clustered
-        return alone and bool(self.blueprint.own_casts) and self._at_once >= CHEAP_WRITES
+        return alone and bool(self.blueprint.own_casts) and self._writes.documents >= CHEAP_WRITES
 
     def _watched(self, node: Node, keys: Sequence[bytes]) -> Tally:
         tally = Tally()
@@ -108,7 +136,7 @@ class Reconciler:
         odd = [key for key, values in zip(keys, found, strict=True) if values is None]
         done = len(keys) - len(odd) - len(rows)
         self._quiet = not rows and not odd
-        rows, tally = self._computed(rows)
+        rows, tally = self.made_ready(rows)
         tally = replace(tally, done=tally.done + done)
         if rows:
             tally = added(tally, self._write_watched(node, watch, rows))
@@ -120,45 +148,32 @@ class Reconciler:
 
     def _write_watched(self, node: Node, watch: Watch, rows: list[Row]) -> Tally:
         self.before_write()
-        writing = self._calls.writing(rows, self._at_once, watched=True)
-        with self._timed(len(rows)):
-            replies = watch.write(script(self.blueprint.adapter, "write"), writing.calls)
+        writing = self._calls.writing(rows, self._writes.documents, watched=True)
+        with self._writes.timed(len(rows)):
+            # What the fence refuses is not answered, and comes to the fence again the other way.
+            replies = watch.write(
+                script(self.blueprint.adapter, "write"), self.fence.closed(writing.calls, node.clock())
+            )
         tally, unanswered = writing.outcome(replies)
         return added(tally, self._write(node, unanswered))
 
     def _guarded(self, node: Node, keys: Sequence[bytes]) -> Tally:
-        reading = self._calls.reading(keys, self._read_at_once)
+        reading = self._calls.reading(keys, self.read_at_once)
         replies = node.run(script(self.blueprint.adapter, "read"), reading.calls)
-        rows, tally = self._computed(reading.rows(replies))
+        rows, tally = self.made_ready(reading.rows(replies))
         tally = added(reading.others(replies), tally)
         return written(tally, rows) if self.quota is not None else added(tally, self._write(node, rows))
 
     def _write(self, node: Node, rows: Sequence[Row]) -> Tally:
         if not rows:
             return Tally()
-        if self.originals is not None:
-            self.originals.keep([original for row in rows for original in originals_of(self.blueprint, row)])
+        self.keep(rows)
         self.before_write()
-        writing = self._calls.writing(rows, self._at_once)
-        with self._timed(len(rows)):
-            replies = node.run(script(self.blueprint.adapter, "write"), writing.calls)
+        writing = self._calls.writing(rows, self._writes.documents)
+        with self._writes.timed(len(rows)):
+            replies = self.fence.run(node, script(self.blueprint.adapter, "write"), writing.calls)
         tally, _ = writing.outcome(replies)
         return tally
-
-    def _computed(self, rows: list[Row]) -> tuple[list[Row], Tally]:
-        """The rows that are to be written, and what is counted of the others."""
-        if rows:
-            self._size = max(64.0, sum(row.bytes_read for row in rows) / len(rows))
-        result = self._transformed(rows)
-        with self._lock:
-            self.largest |= {name: max(value, self.largest.get(name, 0.0)) for name, value in result.largest.items()}
-        return result.rows, Tally(
-            done=len(rows) - len(result.rows) - len(result.bad),
-            bytes_read=sum(row.bytes_read for row in rows),
-            saturated=result.saturated,
-            bad=len(result.bad),
-            bad_rows=tuple(result.bad),
-        )
 
     def _transformed(self, rows: list[Row]) -> Computed:
         # The user's own code need not be safe for threads.
@@ -174,15 +189,3 @@ class Reconciler:
     @property
     def _calls(self) -> Calls:
         return Calls(blueprint=self.blueprint, beside=self.beside)
-
-    @property
-    def _read_at_once(self) -> int:
-        return max(1, min(CALL_KEYS, int(CALL_BYTES / self._size)))
-
-    @contextmanager
-    def _timed(self, documents: int) -> Iterator[None]:
-        """Learn from a write how many documents one call may write."""
-        began = time.monotonic()
-        yield
-        each = (time.monotonic() - began) / documents
-        self._at_once = max(1, min(CALL_KEYS, int(CALL_SECONDS / each)))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,12 +17,14 @@ from rvlstate.runtime.backup.reader import Chunk, newest_first, newest_segment
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.batch import shown
 from rvlstate.runtime.documents.beside import Beside
+from rvlstate.runtime.documents.fence import Fence, Holding, Onlooker, fence_of
 from rvlstate.runtime.documents.node import Node
 from rvlstate.runtime.documents.pacing import Pacer
 from rvlstate.runtime.documents.restore_rows import Document, Shapes, documents_of
-from rvlstate.runtime.documents.scripts import Script
+from rvlstate.runtime.documents.scripts import Script, made_of
 from rvlstate.runtime.documents.tidy import remove_marks
 from rvlstate.runtime.documents.topology import is_clustered
+from rvlstate.runtime.documents.watch import Call
 
 Doing: TypeAlias = Literal["look", "try", "put"]
 
@@ -41,19 +40,18 @@ KEYS_SHOWN = 20
 Group: TypeAlias = tuple[int, list[Document]]
 
 
-@cache
-def restore_script() -> Script:
-    """The script, which shares nothing with those of a pass: what it must not write over is another thing."""
-    text = files("rvlstate.runtime.documents.scripts").joinpath("restore.lua").read_bytes()
-    return Script(text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode())
+def restore_script(*, writes: bool) -> Script:
+    """The script, which shares little with those of a pass: what it must not write over is another thing."""
+    return made_of(*(("fence",) if writes else ()), "places", "restore")
 
 
 @dataclass(slots=True, kw_only=True)
 class Restoring:
     """Puts the originals of one rewrite back from the folder of its backup.
 
-    `before_write` is asked before each batch, and raises if it must not be written; `tell` hears how things stand after
-    each. May be run again at any time, after a kill too: what was put back is seen to be so, and a row counts once.
+    `before_write` is asked before each batch, and raises if `lease` is not ours any more, and the server itself refuses
+    what comes too late; `tell` hears how things stand after each. May be run again at any time, after a kill too: what
+    was put back is seen to be so, and a row counts once.
     """
 
     connection: Connection
@@ -63,6 +61,7 @@ class Restoring:
     clustered: bool
     batch_size: int
     pacer: Pacer
+    lease: Holding
     before_write: Callable[[], None]
     tell: Callable[[Restored], None]
     _counts: dict[int, int] = field(default_factory=lambda: dict.fromkeys((AS_BEFORE, RESTORED, NEWER, GONE), 0))
@@ -127,10 +126,19 @@ class Restoring:
             arguments += [part for document in group for part in document.arguments(look=doing == "look")]
             by_node.setdefault(id(node), (node, []))[1].append((group, (keys, arguments)))
         for node, calls in by_node.values():
-            answers = node.run(restore_script(), [call for _, call in calls])
+            answers = self._called(node, doing, [call for _, call in calls])
             for (group, _), answer in zip(calls, answers, strict=True):
                 replies.update(zip(map(id, group), answer, strict=True))
         return [replies[id(document)] for document in documents]
+
+    def _called(self, node: Node, doing: Doing, calls: Sequence[Call]) -> list[Any]:
+        if doing != "put":
+            return node.run(restore_script(writes=False), calls)
+        return self._fence.run(node, restore_script(writes=True), calls)
+
+    @property
+    def _fence(self) -> Fence:
+        return fence_of(self.project, self.lease, self.before_write, clustered=self.clustered)
 
     def _node(self, key: bytes) -> Node:
         """The node that has a key; whoever has it by then is found by the node itself."""
@@ -193,6 +201,7 @@ def sample_restoration(connection: Connection, project: str, rewrite: Rewrite, f
         clustered=is_clustered(connection),
         batch_size=rows,
         pacer=_Unpaced(),
+        lease=Onlooker(),
         before_write=lambda: None,
         tell=lambda _: None,
     )

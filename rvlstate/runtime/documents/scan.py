@@ -25,11 +25,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which keys: under any of `prefixes`, of which none covers another, and in any of `slots` (None: all)."""
+    """Which keys: under any of `prefixes`, of which none covers another, and in any of `slots` (None: all).
+
+    Keys of ours are no documents; `ours` tells that they are what is wanted.
+    """
 
     prefixes: tuple[bytes, ...]
     beside: Beside
     slots: frozenset[int] | None = None
+    ours: bool = False
 
     @property
     def pattern(self) -> bytes:
@@ -44,7 +48,7 @@ class Wanted:
             key
             for key in keys
             if key.startswith(self.prefixes)
-            and not key.startswith(OURS)
+            and (self.ours or not key.startswith(OURS))
             and (self.slots is None or self.beside.slot(key) in self.slots)
         )
 

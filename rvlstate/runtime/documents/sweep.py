@@ -11,13 +11,12 @@ from dataclasses import dataclass, field, replace
 import redis
 
 from rvlstate.errors import ServerUnreachableError
-from rvlstate.plan.effects import Sweep, Tally
+from rvlstate.plan.effects import Mode, Sweep, Tally
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.crew import crew
 from rvlstate.runtime.documents.ledger import Ledger, Place, added
 from rvlstate.runtime.documents.node import Node, is_passing
 from rvlstate.runtime.documents.pacing import Pacer
-from rvlstate.runtime.documents.reconcile import Reconciler
 from rvlstate.runtime.documents.records import Records
 from rvlstate.runtime.documents.scan import Wanted
 from rvlstate.runtime.documents.shard import Shard
@@ -28,6 +27,14 @@ SAVE_SECONDS = 1.0
 GUARD_SECONDS = 0.25
 ROUNDS = 6
 """So many times slots that moved meanwhile are looked at again, before the next pass has to."""
+
+NOTES: dict[Mode, str] = {
+    "rehearse": "looking at documents",
+    "write": "rewriting documents",
+    "stage": "staging documents",
+    "promote": "promoting documents",
+    "retire": "removing documents that were replaced",
+}
 
 Tell = Callable[[str, int, int, dict[str, float]], None]
 
@@ -55,21 +62,42 @@ class Gate:
         """Raises when the lease is not ours any more."""
         with self._lock:
             if time.monotonic() - self._asked >= GUARD_SECONDS:
-                self.guard()
-                self._asked = time.monotonic()
+                self._ask()
+
+    def ask(self) -> None:
+        """The same, now."""
+        with self._lock:
+            self._ask()
+
+    def _ask(self) -> None:
+        self.guard()
+        self._asked = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Keys that are scanned, and what is done with a batch of them."""
+
+    wanted: Wanted
+    work: Callable[[Node, Sequence[bytes]], Tally]
 
 
 @dataclass(slots=True, kw_only=True)
 class Pass:
-    """One pass; `run` carries it out, once."""
+    """One pass; `run` carries it out, once.
+
+    Its parts come one after the other. The place in the first one, over the documents, is written down; a pass that
+    goes on begins the others again.
+    """
 
     connection: Connection
     effect: Sweep
-    reconciler: Reconciler
+    parts: Sequence[Part]
     records: Records
     gate: Gate
     tell: Tell
     _shards: list[Shard] = field(default_factory=list)
+    _first: list[Shard] | None = None
     _ended: Tally = field(default_factory=Tally)
     _began: float = field(default_factory=time.monotonic)
     _saved: float = field(default_factory=time.monotonic)
@@ -77,22 +105,29 @@ class Pass:
 
     def run(self) -> Tally:
         """Go over all documents. Raises what ended the pass early; its place is written down all the same."""
-        found: Sequence[Primary] = primaries(self.connection)
-        self._shards = self._first_round(found)
-        for number in range(ROUNDS):
-            found, again = self._round(found)
-            if not again:
-                break
-            self._next_round(found, again)
-            if number == ROUNDS - 1:
-                self._ended = replace(self._ended, moved_on=self._ended.moved_on + len(again))
-        else:
-            self._shards = []
+        for part in self.parts:
+            found: Sequence[Primary] = primaries(self.connection)
+            self._shards = self._first_round(part, found) if self._first is None else self._shards_of(part, found)
+            self._go_through(part, found)
+            self._first = self._shards if self._first is None else self._first
+            self._ended, self._shards = self._total(), []
         self._save(complete=True)
         self._tell()
         return replace(self._total(), seconds=time.monotonic() - self._began)
 
-    def _first_round(self, found: Sequence[Primary]) -> list[Shard]:
+    def _go_through(self, part: Part, found: Sequence[Primary]) -> None:
+        for number in range(ROUNDS):
+            found, again = self._round(found)
+            if not again:
+                return
+            self._ended = self._total()
+            self._topology = ""  # a pass that goes on begins again
+            self._shards = self._shards_of(part, found, again)
+            if number == ROUNDS - 1:
+                self._ended = replace(self._ended, moved_on=self._ended.moved_on + len(again))
+        self._shards = []
+
+    def _first_round(self, part: Part, found: Sequence[Primary]) -> list[Shard]:
         nodes = [Node(self.connection, primary.client) for primary in found]
         with crew() as hands:
             run_ids = [hands.persist(node.run_id) for node in nodes]
@@ -100,31 +135,32 @@ class Pass:
         places = self.records.load(self.effect.mode, self._topology) if self.effect.resume else {}
         self.records.begin(resumed=bool(places))
         return [
-            self._shard(primary, node, run_id, places.get(run_id, Place()), None)
+            self._shard(part, primary, node, run_id, places.get(run_id, Place()))
             for primary, node, run_id in zip(found, nodes, run_ids, strict=True)
         ]
 
-    def _next_round(self, found: Sequence[Primary], slots: frozenset[int]) -> None:
-        """What is scanned again, on those who serve it now."""
-        self._ended = self._total()
-        self._topology = ""  # a pass that goes on begins again
-        self._shards = []
+    def _shards_of(self, part: Part, found: Sequence[Primary], slots: frozenset[int] | None = None) -> list[Shard]:
+        """All that is scanned, or what is scanned again, on those who serve it now."""
+        part, shards = replace(part, wanted=replace(part.wanted, slots=slots)), []
         with crew() as hands:
             for primary in found:
-                if slots & (primary.slots or frozenset()):
+                if slots is None or slots & (primary.slots or frozenset()):
                     node = Node(self.connection, primary.client)
-                    self._shards.append(self._shard(primary, node, hands.persist(node.run_id), Place(), slots))
+                    shards.append(self._shard(part, primary, node, hands.persist(node.run_id), Place()))
+        return shards
 
-    def _shard(self, primary: Primary, node: Node, run_id: str, place: Place, slots: frozenset[int] | None) -> Shard:
-        blueprint, beside = self.reconciler.blueprint, self.reconciler.beside
+    def _shard(self, part: Part, primary: Primary, node: Node, run_id: str, place: Place) -> Shard:
+        def work(node: Node, keys: Sequence[bytes]) -> Tally:
+            return self._worked(part, node, keys)
+
         return Shard(
             node=node,
             name=primary.name,
             run_id=run_id,
-            wanted=Wanted(prefixes=blueprint.prefixes(), beside=beside, slots=slots),
+            wanted=part.wanted,
             ledger=Ledger(place),
             batch_size=self.effect.pace.batch_size,
-            work=self._work,
+            work=work,
             may_be_lost=primary.slots is not None,
         )
 
@@ -149,10 +185,10 @@ class Pass:
             )
         return now, again
 
-    def _work(self, node: Node, keys: Sequence[bytes]) -> Tally:
+    def _worked(self, part: Part, node: Node, keys: Sequence[bytes]) -> Tally:
         self.gate.admit(len(keys))
         began = time.monotonic()
-        tally = self.reconciler.reconcile(node, keys)
+        tally = part.work(node, keys)
         self.gate.note(len(keys), time.monotonic() - began)
         self.records.add(tally.bad_rows)
         return tally
@@ -170,10 +206,12 @@ class Pass:
 
     def _tell(self) -> None:
         total = self._total()
-        note = "looking at documents" if self.effect.mode == "rehearse" else "rewriting documents"
+        note = NOTES[self.effect.mode]
         reason = self.gate.pacer.reason
         expected = max(self.effect.rewrite.documents, total.seen) if self.effect.rewrite.documents else 0
         figures = {"written": total.written, "moved_on": total.moved_on, "bad_rows": total.bad}
+        if self.effect.rewrite.promotion:
+            figures |= {"promoted": total.promoted, "dropped": total.dropped}
         self.tell(
             f"{note}, {reason}" if reason else note,
             total.seen,
@@ -188,7 +226,8 @@ class Pass:
         """
         if self.effect.mode == "rehearse":
             return
-        places = {shard.run_id: shard.ledger.place() for shard in self._shards}
+        shards = self._shards if self._first is None else self._first
+        places = {shard.run_id: shard.ledger.place() for shard in shards}
         try:
             self.records.save(self.effect.mode, self._topology, places, complete=complete)
         except redis.RedisError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import redis
@@ -12,15 +13,19 @@ from rvlstate.plan.bad_rows import too_many_bad_rows
 from rvlstate.plan.effects import Sweep, Tally
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.beside import Beside
-from rvlstate.runtime.documents.blueprint import blueprint_of
+from rvlstate.runtime.documents.blueprint import Blueprint, blueprint_of
+from rvlstate.runtime.documents.copies import Copies
+from rvlstate.runtime.documents.fence import Fence, Holding, fence_of
 from rvlstate.runtime.documents.members import Members
 from rvlstate.runtime.documents.node import Node
 from rvlstate.runtime.documents.originals import Originals
 from rvlstate.runtime.documents.pacing import Pacer
 from rvlstate.runtime.documents.reconcile import Quota, Reconciler
 from rvlstate.runtime.documents.records import Records
-from rvlstate.runtime.documents.sweep import Gate, Pass, Tell
-from rvlstate.runtime.documents.tidy import remove_marks
+from rvlstate.runtime.documents.scan import Wanted
+from rvlstate.runtime.documents.staging import Stager
+from rvlstate.runtime.documents.sweep import Gate, Part, Pass, Tell
+from rvlstate.runtime.documents.tidy import remove_copies, remove_marks
 from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.server_errors import is_unknown_command
 
@@ -28,7 +33,7 @@ from rvlstate.runtime.server_errors import is_unknown_command
 class DocumentWorker:
     """Carries out Sweep and Tidy for one project over one connection.
 
-    `guard` raises when the lease is not ours any more, `pacer` when the run is to stop. `functions` are the user's own
+    `guard` raises when `lease` is not ours any more, `pacer` when the run is to stop. `functions` are the user's own
     callables by `module:name`, called by one thread at a time. `tell` is told note, documents done, documents in all
     (0: unknown) and figures, about five times a second. `originals` gets what documents held before they are written.
     """
@@ -38,6 +43,7 @@ class DocumentWorker:
         connection: Connection,
         project: str,
         *,
+        lease: Holding,
         guard: Callable[[], None],
         pacer: Pacer,
         functions: Mapping[str, Callable[..., Any]],
@@ -46,6 +52,7 @@ class DocumentWorker:
     ) -> None:
         self._connection = connection
         self._project = project
+        self._lease = lease
         self._gate = Gate(pacer=pacer, guard=guard)
         self._functions = functions
         self._tell = tell
@@ -63,19 +70,21 @@ class DocumentWorker:
         originals = None if rehearses else self._originals
         blueprint = blueprint_of(effect.rewrite, field_expiry=self._has_field_expiry(), originals=originals is not None)
         search = Node(self._connection, self._connection.search)
+        beside = self._beside(effect.rewrite)
         reconciler = Reconciler(
             blueprint=blueprint,
-            beside=self._beside(effect.rewrite),
+            beside=beside,
             functions=self._functions,
             members=Members(search, effect.members) if effect.members else None,
             originals=originals,
             quota=Quota(effect.user_rows) if rehearses else None,
             before_write=self._gate.before_write,
+            fence=self._fence(beside),
         )
         tally = Pass(
             connection=self._connection,
             effect=effect,
-            reconciler=reconciler,
+            parts=parts_of(effect, reconciler),
             records=self._records(effect.rewrite),
             gate=self._gate,
             tell=self._tell,
@@ -85,12 +94,20 @@ class DocumentWorker:
         return tally
 
     def tidy(self, rewrite: Rewrite) -> None:
-        """Remove digests, progress and the list of bad rows; may be called twice."""
-        self._gate.guard()
-        blueprint = blueprint_of(rewrite, field_expiry=False, originals=False)
-        if blueprint.noted:
-            remove_marks(self._connection, self._beside(rewrite))
+        """Remove staged copies, digests, progress and the list of bad rows; may be called twice.
+
+        Copies under a new prefix stay: they are the documents. Raises what `guard` and `pacer` raise.
+        """
+        self._gate.ask()
+        beside = self._beside(rewrite)
+        if rewrite.stage:
+            remove_copies(self._connection, beside, rewrite.stage, admit=self._gate.admit, fence=self._fence(beside))
+        if rewrite.promotion or blueprint_of(rewrite, field_expiry=False, originals=False).noted:
+            remove_marks(self._connection, beside)
         self._records(rewrite).remove()
+
+    def _fence(self, beside: Beside) -> Fence:
+        return fence_of(self._project, self._lease, self._gate.ask, clustered=beside.clustered)
 
     def _beside(self, rewrite: Rewrite) -> Beside:
         return Beside(project=self._project, rewrite=rewrite.id, clustered=is_clustered(self._connection))
@@ -112,3 +129,26 @@ class DocumentWorker:
 
     def _beside_probe(self) -> str:
         return f"{{rvlstate:{self._project}}}:probe"
+
+
+def parts_of(effect: Sweep, reconciler: Reconciler) -> tuple[Part, ...]:
+    """What a pass goes through: the documents, and of a staged change the copies, whose documents may be gone."""
+    blueprint, beside = reconciler.blueprint, reconciler.beside
+    documents = Wanted(prefixes=blueprint.prefixes(), beside=beside)
+    if effect.mode in ("rehearse", "write"):
+        return (Part(wanted=documents, work=reconciler.reconcile),)
+    copies = Copies(blueprint=blueprint, beside=beside)
+    stager = Stager(reconciler=reconciler, copies=copies, mode=effect.mode)
+    staged = Wanted(prefixes=copies.prefixes(), beside=beside, ours=not copies.moved)
+    return (
+        Part(wanted=replace(documents, prefixes=sources(effect, blueprint)), work=stager.reconcile),
+        Part(wanted=staged, work=stager.orphans),
+    )
+
+
+def sources(effect: Sweep, blueprint: Blueprint) -> tuple[bytes, ...]:
+    """What the documents of a pass begin with: those under a new prefix are looked at only when late writes count."""
+    if effect.rewrite.promotion != "new_prefix" or effect.mode == "promote":
+        return blueprint.prefixes()
+    old = sorted({before.encode("utf-8", "surrogateescape") for before, _ in effect.rewrite.moves})
+    return tuple(prefix for at, prefix in enumerate(old) if not prefix.startswith(tuple(old[:at])))

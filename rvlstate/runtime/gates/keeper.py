@@ -5,6 +5,8 @@ from __future__ import annotations
 from rvlstate.model.check import KnnCheck, QueryCheck
 from rvlstate.plan.effects import Findings, Probe
 from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.documents.topology import is_clustered
+from rvlstate.runtime.gates.copies import NO_COPIES, Copies
 from rvlstate.runtime.gates.neighbours import Neighbours
 from rvlstate.runtime.gates.remembered import Remembered
 from rvlstate.runtime.gates.search import Search
@@ -38,12 +40,20 @@ class GateKeeper:
         self._remembered.forget(baseline)
 
     def _measure(self, effect: Probe) -> Findings:
-        search = Search(self._connection, effect.index, self._stop)
+        copies = self._copies(effect.stage)
+        search = Search(self._connection, effect.index, self._stop, copies)
         match effect.check:
             case QueryCheck(query=query):
                 return Findings(count=search.count(query), documents=search.count("*"))
             case KnnCheck() as check:
                 asked = Neighbours(
-                    connection=self._connection, search=search, definition=effect.definition, check=check
+                    connection=self._connection,
+                    search=search,
+                    definition=effect.definition,
+                    check=check,
+                    copies=copies,
                 )
                 return asked.measure(effect.like)
+
+    def _copies(self, stage: str) -> Copies:
+        return Copies(stage=stage, clustered=is_clustered(self._connection)) if stage else NO_COPIES

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rvlstate.model.canonical import STAGED, canonicalise
 from rvlstate.model.check import KnnCheck
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import VectorField
 from rvlstate.plan.effects import Findings, Sampled
 from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.gates.copies import NO_COPIES, Copies
 from rvlstate.runtime.gates.search import Search
 from rvlstate.runtime.gates.truth import Near, is_affordable, true_neighbours
 from rvlstate.runtime.gates.vectors import SeveralVectorsError, StoredVectors, ask_keys, digest, sketch
@@ -23,19 +25,20 @@ Vectors = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
-    """One knn check on one index."""
+    """One knn check on one index, which may hold staged `copies` of documents."""
 
     connection: Connection
     search: Search
     definition: IndexDefinition
     check: KnnCheck
+    copies: Copies = NO_COPIES
 
     def measure(self, like: Findings | None) -> Findings:
         """The neighbours of the documents of `like` that are still there, else (or if it has none) of an own sample."""
         field = self.definition.field(self.check.knn)
         if not isinstance(field, VectorField):
             return Findings(note=f"{self.search.index} has no vector field {self.check.knn}")
-        stored = StoredVectors(connection=self.connection, definition=self.definition, field=field)
+        stored = StoredVectors(connection=self.connection, definition=self.definition, field=field, copies=self.copies)
         try:
             return self._measure(stored, like)
         except SeveralVectorsError:
@@ -44,7 +47,7 @@ class Neighbours:
     def _measure(self, stored: StoredVectors, like: Findings | None) -> Findings:
         documents = self.search.count("*")
         sampled = self._again(stored, like) if like and like.samples else self._sample(stored, documents)
-        space, scope = _space(stored), _scope(self.definition)
+        space, scope = _space(stored), _scope(self.definition, like)
         known = _still_true(like, sampled, space, scope)
         if known is not None:
             sampled = {key: blob for key, blob in sampled.items() if key in known}
@@ -116,8 +119,10 @@ class Neighbours:
         if like.scope != scope:
             members = self.search.members(missing)
             return tuple(key for key in missing if key not in members)
-        replies = ask_keys(self.connection, [("EXISTS", key) for key in missing]) if missing else []
-        return tuple(key for key, reply in zip(missing, replies, strict=True) if reply == 0)
+        places = [(key, place) for key in missing for place in self.copies.places(key)]
+        replies = ask_keys(self.connection, [("EXISTS", place) for _, place in places]) if places else []
+        there = {key for (key, _), reply in zip(places, replies, strict=True) if reply != 0}
+        return tuple(key for key in missing if key not in there)
 
 
 def _can_be_asked_for(blob: bytes, field: VectorField) -> bool:
@@ -141,5 +146,11 @@ def _space(stored: StoredVectors) -> str:
     return f"{stored.shape.datatype} x {stored.shape.dims}, {stored.field.distance_metric}"
 
 
-def _scope(definition: IndexDefinition) -> str:
-    return f"{definition.storage} {sorted(definition.prefixes)!r} filter {definition.filter!r}"
+def _scope(definition: IndexDefinition, like: Findings | None) -> str:
+    """Which documents an index covers; one over staged copies alone covers those that they were made of."""
+    canonical = canonicalise(definition)
+    storage, filtered = f"{canonical.storage} ", f" filter {canonical.filter!r}"
+    copies_alone = all(prefix.startswith(STAGED) for prefix in canonical.prefixes)
+    if copies_alone and like is not None and like.scope.startswith(storage) and like.scope.endswith(filtered):
+        return like.scope
+    return f"{storage}{list(canonical.prefixes)!r}{filtered}"

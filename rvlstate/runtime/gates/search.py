@@ -15,6 +15,7 @@ from redis.client import NEVER_DECODE
 
 from rvlstate.errors import GateFailedError
 from rvlstate.runtime.connect import Connection, as_pairs, command
+from rvlstate.runtime.gates.copies import NO_COPIES, Copies
 from rvlstate.runtime.server_errors import is_permission, is_unavailable, is_unknown_index
 from rvlstate.runtime.stop import StopRequest
 
@@ -38,11 +39,14 @@ Row = tuple[str, bytes | None]
 class Search:
     """Asks one index, by its physical name or an alias; `stop` is asked before each question.
 
-    Raises GateFailedError when the index is gone or does not answer in time, InterruptedRunError.
+    All keys, given and told, are those of documents, also where the index holds `copies` of them: a document that is
+    there together with its copy is told twice. Raises GateFailedError when the index is gone or does not answer in
+    time, InterruptedRunError.
     """
 
-    def __init__(self, connection: Connection, index: str, stop: StopRequest) -> None:
+    def __init__(self, connection: Connection, index: str, stop: StopRequest, copies: Copies = NO_COPIES) -> None:
         self.index = index
+        self._copies = copies
         self._connection = connection
         self._stop = stop
 
@@ -68,8 +72,10 @@ class Search:
         order = ("SORTBY", DISTANCE, "NOCONTENT", "WITHSORTKEYS", "LIMIT", "0", str(k))
         reply = self._ask("FT.SEARCH", self.index, query, *parameters, *order, *LIMITS)
         if isinstance(reply, list):
-            return tuple((key, _distance(shown)) for key, shown in zip(reply[1::2], reply[2::2], strict=True))
-        return tuple((row["id"], _distance(row["sortkey"])) for row in reply["results"])
+            found = tuple((key, _distance(shown)) for key, shown in zip(reply[1::2], reply[2::2], strict=True))
+        else:
+            found = tuple((row["id"], _distance(row["sortkey"])) for row in reply["results"])
+        return tuple((self._copies.document(key), distance) for key, distance in found)
 
     def keys(self, offset: int, limit: int) -> tuple[str, ...]:
         """The keys of `limit` documents, in the order in which the index holds them."""
@@ -77,7 +83,7 @@ class Search:
         reply = self._ask("FT.AGGREGATE", self.index, "*", *where, "LOAD", "1", "@__key", *LIMITS)
         rows = [_loaded(row) for row in _rows(reply)]
         if all("__key" in row for row in rows):
-            return tuple(row["__key"] for row in rows)
+            return tuple(self._copies.document(row["__key"]) for row in rows)
         where = ("LIMIT", str(min(offset, MOST_OFFSET)), str(limit))
         return self._found(self._ask("FT.SEARCH", self.index, "*", "NOCONTENT", *where, *LIMITS))
 
@@ -85,9 +91,10 @@ class Search:
         """Those of `keys` that the index holds."""
         if not keys:
             return frozenset()
-        count = str(len(keys))
+        places = [place for key in keys for place in self._copies.places(key)]
+        count = str(len(places))
         reply = self._ask(
-            "FT.SEARCH", self.index, "*", "INKEYS", count, *keys, "NOCONTENT", "LIMIT", "0", count, *LIMITS
+            "FT.SEARCH", self.index, "*", "INKEYS", count, *places, "NOCONTENT", "LIMIT", "0", count, *LIMITS
         )
         return frozenset(self._found(reply))
 
@@ -111,7 +118,8 @@ class Search:
     def _read_on(self, batch: list[dict[Any, Any]], position: int) -> Iterator[list[Row]]:
         try:
             while True:
-                yield [(_text(row[b"__key"]), row.get(b"value")) for row in batch if b"__key" in row]
+                loaded = [row for row in batch if b"__key" in row]
+                yield [(self._copies.document(_text(row[b"__key"])), row.get(b"value")) for row in loaded]
                 if not position:
                     return
                 reply, position = self._ask("FT.CURSOR", "READ", self.index, position, raw=True)
@@ -126,7 +134,8 @@ class Search:
             command(self._connection.search, "FT.CURSOR", "DEL", self.index, position)
 
     def _found(self, reply: Any) -> tuple[str, ...]:
-        return tuple(reply[1:]) if isinstance(reply, list) else tuple(row["id"] for row in reply["results"])
+        keys = reply[1:] if isinstance(reply, list) else [row["id"] for row in reply["results"]]
+        return tuple(map(self._copies.document, keys))
 
     def _ask(self, *parts: str | bytes | int, raw: bool = False) -> Any:
         self._stop.check()

@@ -16,6 +16,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import VectorField
 from rvlstate.model.rewrite import VectorShape
 from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.gates.copies import NO_COPIES, Copies
 from rvlstate.runtime.server_errors import is_permission, is_unavailable
 from rvlstate.runtime.unreachable import reachable
 from rvlstate.transforms.exact import encode
@@ -30,11 +31,12 @@ class SeveralVectorsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredVectors:
-    """Reads the vectors of one field of one index from the documents themselves."""
+    """Reads the vectors of one field of one index from the documents themselves, or from their staged `copies`."""
 
     connection: Connection
     definition: IndexDefinition
     field: VectorField
+    copies: Copies = NO_COPIES
 
     @property
     def shape(self) -> VectorShape:
@@ -49,8 +51,17 @@ class StoredVectors:
         if not keys:
             return []
         name = "HGET" if self.definition.storage == "hash" else "JSON.GET"
-        replies = ask_keys(self.connection, [(name, key, self.field.identifier) for key in keys])
-        return [self.blob(_value(reply)) for reply in replies]
+        places = [place for key in keys for place in self.copies.places(key)]
+        replies = ask_keys(self.connection, [(name, place, self.field.identifier) for place in places])
+        found = [_value(reply) for reply in replies]
+        if len(places) == len(keys):
+            return [self.blob(value) for value in found]
+        # Asked last: a copy that took its document's place meanwhile is taken for one that is not there.
+        there = ask_keys(self.connection, [("EXISTS", copy) for copy in places[::2]])
+        return [
+            self.blob(own if copied is None and not exists else copied)
+            for copied, own, exists in zip(found[::2], found[1::2], there, strict=True)
+        ]
 
     def blob(self, value: bytes | None) -> bytes | None:
         """What a hash holds, or the text of what JSON holds, as the index takes it; None if it does not."""

@@ -37,7 +37,7 @@ WRITE_COMMANDS = (
 )
 """What a user needs to work under the lock; with ROLE and WAIT the writes also wait for a replica."""
 
-GUARDED = frozenset({"renew", "save"})
+GUARDED = frozenset({"fenced", "renew", "save"})
 """Scripts that begin with guard.lua: KEYS[1] fence, KEYS[2] lock, ARGV[1] lock id, ARGV[2] fencing token."""
 
 

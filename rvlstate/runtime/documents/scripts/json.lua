@@ -3,11 +3,6 @@ local function accepts(kind)
   return kind == 'ReJSON-RL'
 end
 
-local function get(key, path)
-  local text = redis.call('JSON.GET', key, path)
-  return text ~= '[]' and text
-end
-
 local function load(key)
   local values = {}
   for n, path in ipairs(spec.ids) do values[n] = get(key, path) end
@@ -37,19 +32,6 @@ local function missing_parents(key, field)
     end
   end
   return missing
-end
-
--- All places that a path with [*] stands for, in the order in which JSON.GET tells them.
-local function places(key, path)
-  local from, to = string.find(path, '[*]', 1, true)
-  if not from then return get(key, path) and {path} or {} end
-  local found, head = {}, string.sub(path, 1, from - 1)
-  for at = 0, (redis.call('JSON.ARRLEN', key, head)[1] or 0) - 1 do
-    for _, place in ipairs(places(key, head .. '[' .. at .. ']' .. string.sub(path, to + 1))) do
-      found[#found + 1] = place
-    end
-  end
-  return found
 end
 
 local function put_each(key, path, texts)

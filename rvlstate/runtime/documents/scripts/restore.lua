@@ -47,11 +47,6 @@ local function digest(values, count)
   return redis.sha1hex(table.concat(parts))
 end
 
-local function get(key, path)
-  local text = redis.call('JSON.GET', key, path)
-  return text ~= '[]' and text
-end
-
 local function type_of(key)
   return redis.call('TYPE', key).ok
 end
@@ -98,19 +93,6 @@ end
 
 function json.was(row, n)
   return #row[n] > 0 and '[' .. table.concat(row[n], ',') .. ']' or false
-end
-
--- All places that a path with [*] stands for, in the order in which JSON.GET tells them.
-local function places(key, path)
-  local from, to = string.find(path, '[*]', 1, true)
-  if not from then return get(key, path) and {path} or {} end
-  local found, head = {}, string.sub(path, 1, from - 1)
-  for at = 0, (redis.call('JSON.ARRLEN', key, head)[1] or 0) - 1 do
-    for _, place in ipairs(places(key, head .. '[' .. at .. ']' .. string.sub(path, to + 1))) do
-      found[#found + 1] = place
-    end
-  end
-  return found
 end
 
 local function set_path(key, path, value)

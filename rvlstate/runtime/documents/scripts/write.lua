@@ -1,42 +1,9 @@
 -- Brings documents into the desired layout, each only if it is still what was read.
 -- KEYS[3..]: documents, and behind them their new keys if ARGV[2] is 1.
--- ARGV[3..]: for each document the digest of what was read ("": it is watched, and was not touched), its states (see read.lua), and the values that are to be
--- written, in the order of the fields.
+-- ARGV[3..]: for each document the digest of what was read ("": it is watched, and was not touched), its states (see
+-- read.lua), and the values that are to be written, in the order of the fields.
 -- Replies for each: 1 written, 0 it changed meanwhile, -1 gone, -2 something is at the new key, 10 + n: field n has no
 -- place in this JSON document.
-local arg = 3
-
-local function take()
-  arg = arg + 1
-  return ARGV[arg - 1]
-end
-
-local function note(n, sign, name, values, positions)
-  redis.call('ZADD', marks, string.format('%.0f', score(values, positions)), n .. sign .. name)
-end
-
-local function write_field(n, field, key, name, values, value)
-  if value then
-    local stored = put(key, field, values, value)
-    if not stored then return false end
-    if field.noted then
-      if field.layout == 'presence' then note(n, '<', name, values, field.reads) end
-      values[field.target] = stored
-      note(n, '>', name, values, field.cover)
-    end
-  end
-  for _, at in ipairs(field.removes) do
-    if values[at] then remove(key, at) end
-  end
-  return true
-end
-
-local function is_as_read(key, kind, seen)
-  if seen == '' then return {} end
-  local values = load(key, kind)
-  return values and digest(values, guarded(values)) == seen and values
-end
-
 local function write(key, dest, seen, states, new)
   local kind = type_of(key)
   if kind == 'none' then return -1 end
@@ -61,10 +28,7 @@ local moving = ARGV[2] == '1'
 local count = moving and (#KEYS - 2) / 2 or #KEYS - 2
 local replies = {}
 for at = 1, count do
-  local seen, states, new = take(), take(), {}
-  for n = 1, #spec.fields do
-    if string.sub(states, n, n) == '1' then new[n] = take() end
-  end
+  local seen, states, new = take_row()
   replies[at] = write(KEYS[at + 2], moving and KEYS[at + 2 + count], seen, states, new)
 end
 return replies

@@ -1,0 +1,39 @@
+-- How a document is told to be done, field by field: the table is in blueprint.py.
+local function is_ours(n, key, values, positions, sign)
+  local noted = redis.call('ZSCORE', marks, n .. sign .. key)
+  return noted and tonumber(noted) == score(values, positions)
+end
+
+local function is_done(n, field, key, kind, values)
+  if field.layout == 'type' then return kind == spec.to end
+  if field.layout == 'length' then return fits(key, field, values) end
+  if field.layout == 'marker' then return is_ours(n, key, values, field.cover, '>') end
+  if not values[field.target] then return false end
+  -- presence: what somebody else wrote stays; what we wrote is done while its inputs are what it was made from.
+  return not field.noted
+    or not is_ours(n, key, values, field.cover, '>')
+    or is_ours(n, key, values, field.reads, '<')
+end
+
+local function state(n, field, key, kind, values)
+  local leftover = any(values, field.removes)
+  if field.layout == 'absence' then
+    if not leftover then return 0 end
+    if not field.target then return 2 end
+    if values[field.target] and not is_ours(n, key, values, field.cover, '>') then return 2 end
+  elseif is_done(n, field, key, kind, values) then
+    return leftover and 2 or 0
+  end
+  if #field.reads > 0 and not any(values, field.reads) then return 0 end
+  return 1
+end
+
+-- The states of all fields (see read.lua), and whether anything is to be done.
+local function states_of(key, kind, values)
+  local states, todo = {}, false
+  for n, field in ipairs(spec.fields) do
+    states[n] = state(n, field, key, kind, values)
+    todo = todo or states[n] > 0
+  end
+  return states, todo
+end
