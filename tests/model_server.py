@@ -20,6 +20,7 @@ from rvlstate.plan.effects import (
     Effect,
     Findings,
     Gauge,
+    HookEnded,
     Look,
     Memory,
     Pause,
@@ -27,11 +28,19 @@ from rvlstate.plan.effects import (
     Recall,
     Report,
     Restore,
+    RunHook,
     Sweep,
     Tally,
     Tidy,
 )
-from rvlstate.plan.operations import AddFields, AnyOperation, CreateIndex, RehearseRewrite, RewriteDocuments, StageDocuments
+from rvlstate.plan.operations import (
+    AddFields,
+    AnyOperation,
+    CreateIndex,
+    RehearseRewrite,
+    RewriteDocuments,
+    StageDocuments,
+)
 from rvlstate.plan.operations.drop_index import DROP_INDEX
 from rvlstate.plan.operations.rewrite_documents import members_definition
 from rvlstate.plan.operations.take_name import TAKE_NAME
@@ -244,6 +253,8 @@ class Runner:
                 raise AssertionError("a plan restores nothing by itself")
             case Probe():
                 return Findings(count=DOCUMENTS)
+            case RunHook():
+                return HookEnded(code=0)
             case Recall() | Tidy():
                 return None
 

@@ -15,7 +15,7 @@ from rvlstate.model.canonical import canonicalise, mask
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile, Statistics
 from rvlstate.model.check import QueryCheck
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.desired import Desired, DesiredIndex, FieldSettings, Policy
+from rvlstate.model.desired import Desired, DesiredIndex, FieldSettings, Hooks, Policy
 from rvlstate.model.field import (
     Algorithm,
     Field,
@@ -205,6 +205,7 @@ class Book:
             prevent_destroy=given.get("prevent_destroy", False),
             backup=given.get("backup", ""),
             cutover=given.get("cutover", "auto"),
+            hooks=Hooks(**{when: tuple(argv) for when, argv in given.get("hooks", {}).items()}),
             checks=tuple(QueryCheck(query=query) for query in given.get("checks", ())),
         )
 

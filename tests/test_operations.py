@@ -26,12 +26,17 @@ from rvlstate.plan.operations import (
     FinishRollback,
     ForgetIndex,
     GiveUpRewrite,
+    HoldCutover,
+    KeepOld,
     PointAlias,
+    PromoteDocuments,
     RecordIndex,
     RehearseRewrite,
     RestoreDocuments,
     RewriteDocuments,
+    RunCutoverHook,
     SettleDocuments,
+    StageDocuments,
     TakeBaseline,
     TakeName,
     VerifyIndex,
@@ -43,8 +48,9 @@ from rvlstate.plan.operations.verify_index import ROUNDS
 
 ABOUT_DOCUMENTS = frozenset(
     {FinishRollback, GiveUpRewrite, RehearseRewrite, RestoreDocuments, RewriteDocuments, SettleDocuments, TakeBaseline}
+    | {HoldCutover, KeepOld, PromoteDocuments, RunCutoverHook, StageDocuments}
 )
-"""What is tried in test_document_operations.py and test_gates.py."""
+"""What is tried in test_document_operations.py, test_phase_operations.py, test_gates.py and test_hooks.py."""
 
 Command = tuple[str, ...]
 Answer = LiveIndex | None

@@ -14,7 +14,7 @@ HAZARD_CODES: Final[dict[str, str]] = {
     "QUERY_ENCODING_CHANGES": "From the cutover on, queries must send vectors of another datatype or dimension.",
     "RESULT_KEYS_CHANGE": "For a stated time, answers carry staged keys instead of the documents' own keys.",
     "REWRITES_DOCUMENTS": "Documents are rewritten in place; the original bytes are gone after completion.",
-    "RUNS_USER_CODE": "The project's own Python code is run over the documents.",
+    "RUNS_USER_CODE": "The project's own code is run: over the documents, or a command around a cutover.",
     "SEARCH_DOWNTIME": "Searches fail or find too little until the index has been built again.",
     "SHARED_DOCUMENTS": "Another index reads the same keys and changes along with them.",
     "SLOW_BUILD": "Building the index takes long, and it loads the server meanwhile.",

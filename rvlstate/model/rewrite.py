@@ -135,6 +135,30 @@ class Rewrite:
         return all(item.layout != "marker" for item in self.fields)
 
     @property
+    def tells_late_writes(self) -> bool:
+        """Whether documents that are written in the old layout once all is complete are known to be such.
+
+        With a filter nobody knows which of them it lets in: the index that told is gone.
+        """
+        unfiltered = not self.before.filter and not self.after.filter
+        return self.touches_documents and self.told_by_content and unfiltered
+
+    @property
+    def kept(self) -> Rewrite:
+        """What is remembered of it when it is complete: enough to convert late writes where they are."""
+        return Rewrite(
+            id=self.id,
+            name=self.name,
+            strategy="recreate",
+            before=self.before,
+            after=self.after,
+            fields=self.fields,
+            moves=self.moves,
+            physical=self.physical,
+            target=self.target,
+        )
+
+    @property
     def members(self) -> str:
         """The index that tells which documents the filter of `before` lets in, while no other index can."""
         return f"{self.target}~members"

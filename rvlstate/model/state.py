@@ -17,7 +17,9 @@ class Record:
     `aliases` are the further names that were declared for it.
     `build_rate` is the last measured background build, in documents a second, 0 if there was none; `rewrite_rate` the
     same of documents that were rewritten with no index on them. `scales` are those by which integer vectors were made:
-    field, value of a step. `versions` are those of transforms that were carried out: field, version.
+    field, value of a step. `versions` are those of transforms that were carried out: field, version. `layout`
+    is the last change of its documents, if a document itself tells that it was written in the layout from before;
+    `failures` are so many as the server counted on its index for such documents while their copies were in it.
     """
 
     name: str
@@ -29,6 +31,18 @@ class Record:
     rewrite_rate: float = 0.0
     scales: tuple[tuple[str, float], ...] = ()
     versions: tuple[tuple[str, int], ...] = ()
+    layout: Rewrite | None = None
+    failures: int = 0
+
+    def learned_by(self, record: Record) -> Record:
+        """A later record of the same name with what was measured, and what is about this very physical index."""
+        rates = replace(record, build_rate=self.build_rate, rewrite_rate=self.rewrite_rate)
+        same = self.physical == record.physical
+        return replace(rates, layout=self.layout, failures=self.failures) if same else rates
+
+    def own_failures(self, counted: int) -> int:
+        """How many failures of those that an index counts now say something; a server that restarts counts anew."""
+        return counted - self.failures if counted >= self.failures else counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,17 +143,23 @@ class State:
         return replace(state, records=tuple(sorted([*others, record], key=lambda item: item.name)))
 
     def served(self, record: Record) -> State:
-        """This state with a record added or replaced, keeping the measured rates.
+        """This state with a record added or replaced, keeping the measured rates, and the layout of the same index.
 
         Where the name is led to the new index of a change that goes through phases, that was its cutover.
         """
         before = self.record(record.name)
-        rates = (before.build_rate, before.rewrite_rate) if before else (0.0, 0.0)
-        state = self.with_record(replace(record, build_rate=rates[0], rewrite_rate=rates[1]))
+        state = self.with_record(before.learned_by(record) if before else record)
         begun = state.rewrite(record.name)
         if begun is None or not begun.phased or record.physical != begun.serves_first:
             return state
         return state.with_rewrite(replace(begun, phase="serving")) if begun.phase in ("staging", "ready") else state
+
+    def laid_out(self, rewrite: Rewrite) -> State:
+        """This state with a complete change of documents noted on its record, if late writes can be told by it."""
+        record = self.record(rewrite.name)
+        if record is None or not rewrite.tells_late_writes:
+            return self
+        return self.with_record(replace(record, layout=rewrite.kept))
 
     def without_record(self, name: str) -> State:
         """This state without the record of `name`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rvlstate.diff.facts import FieldRenamed
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan.effects import Pace
@@ -11,6 +13,7 @@ from rvlstate.plan.operations import (
     GiveUpRewrite,
     RehearseRewrite,
     RewriteDocuments,
+    RunCutoverHook,
     SettleDocuments,
 )
 from rvlstate.plan.task import Task
@@ -67,6 +70,12 @@ def settle(task: Task, rewrite: Rewrite, members: str) -> SettleDocuments:
         members=members,
         atomic=task.atomic,
     )
+
+
+def hook(task: Task, when: Literal["before_cutover", "after_cutover"], before: str, after: str) -> list[AnyOperation]:
+    """The user's own command around a cutover from one physical index to another; [] where none is declared."""
+    argv = getattr(task.situation.wanted.hooks, when)
+    return [RunCutoverHook(name=task.name, hook=when, argv=argv, before=before, after=after)] if argv else []
 
 
 def give_up(task: Task, rewrite: Rewrite) -> list[AnyOperation]:

@@ -105,8 +105,8 @@ class Tally:
     changed between reading and writing (the next pass sees them), `gone` vanished meanwhile, `foreign` are keys of
     another type under the prefix, `excluded` are left out by the index's filter, `bad` cannot be transformed, and
     `bad_rows` are the first of them. `promoted` are staged copies that took the place of their document, `dropped` are
-    copies that went since their document is gone or newer, and `unhinted` those `written` that no notification had
-    named (where there are any).
+    copies that went since their document is gone or newer; `hints` are the notifications that came since the pass
+    before, and `unhinted` those `written` that none of them had named.
     """
 
     seen: int = 0
@@ -119,6 +119,7 @@ class Tally:
     bad: int = 0
     promoted: int = 0
     dropped: int = 0
+    hints: int = 0
     unhinted: int = 0
     bytes_read: int = 0
     bytes_written: int = 0

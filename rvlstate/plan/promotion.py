@@ -7,6 +7,7 @@ there, as a vector of the old length does, or be of the other type.
 from __future__ import annotations
 
 from rvlstate.model.address import field_address, index_address
+from rvlstate.model.braces import without_braces
 from rvlstate.model.canonical import STAGED
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import FieldRewrite, Promotion, Rewrite
@@ -42,8 +43,7 @@ def _fails_to_index(item: FieldRewrite) -> bool:
 
 def stage_prefix(project: str, rewrite_id: str) -> str:
     """What the staged keys of a rewrite begin with: no braces, which would decide the slot; one for each rewrite."""
-    escaped = "".join(f"%{ord(char):02X}" if char in "%{}" else char for char in rewrite_id)
-    return f"{STAGED}{project}.{escaped}:"
+    return f"{STAGED}{without_braces(project)}.{without_braces(rewrite_id)}:"
 
 
 def unstageable(rewrite: Rewrite, world: World) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import INTEGERS, Field, VectorField
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
-from rvlstate.plan.document_steps import give_up, renamed_fields
+from rvlstate.plan.document_steps import give_up, hook, renamed_fields
 from rvlstate.plan.names import drop_aliases, move_aliases, release_old_name
 from rvlstate.plan.operations import (
     AddFields,
@@ -115,6 +115,7 @@ def _shadow(task: Task) -> list[AnyOperation]:
     serving, outcome = _present(situation.serving), _outcome(task, physical)
     unreachable = not situation.attached and situation.was_named is None
     steps = [*(_point_back(task) if unreachable else _adopt(task)), *_build(task, physical, serving)]
+    steps += hook(task, "before_cutover", serving.name, physical)
     further = move_aliases(task, physical)
     if situation.name_is_physical:
         # Further aliases first: those of a physical index would go with it, and answer nothing for an instant.
@@ -123,6 +124,7 @@ def _shadow(task: Task) -> list[AnyOperation]:
         # The name first: with an alias on it, an index that serves nothing yet would not be taken up by another run.
         before = serving.name if unreachable else situation.alias_target
         steps += [PointAlias(name=task.name, physical=physical, before=before, serves=outcome), *further]
+    steps += hook(task, "after_cutover", serving.name, physical)
     return [*steps, *_verified_again(task, physical, serving), *drop_aliases(task)]
 
 
@@ -213,8 +215,7 @@ def _settled(task: Task, steps: list[AnyOperation]) -> list[AnyOperation]:
     physical = _present(situation.serving).name
     outcome = _outcome(task, physical)
     if situation.record is not None:
-        known = situation.record
-        outcome = replace(outcome, build_rate=known.build_rate, rewrite_rate=known.rewrite_rate, layout=known.layout)
+        outcome = situation.record.learned_by(outcome)
     if outcome == situation.record and task.world.state.intent(physical) is None:
         return steps
     return [*steps, RecordIndex(serves=outcome)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rvlstate.errors import PlannerBugError
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
-from rvlstate.plan.document_steps import give_up, rehearse, renamed_fields, settle, write
+from rvlstate.plan.document_steps import give_up, hook, rehearse, renamed_fields, settle, write
 from rvlstate.plan.names import drop_aliases, kept_aliases
 from rvlstate.plan.operations import (
     AnyOperation,
@@ -80,10 +80,12 @@ def recreate(task: Task, outcome: Record) -> list[AnyOperation]:
                     renamed=renamed_fields(task),
                 )
             )
+        steps += hook(task, "before_cutover", rewrite.physical, rewrite.target)
         steps.append(DropIndex(physical=rewrite.physical, because="recreated", recreates=task.name, atomic=task.atomic))
     if rewrite.touches_documents:
         steps.append(write(task, rewrite, members))
     steps += _made_again(task, rewrite, outcome)
+    steps += hook(task, "after_cutover", rewrite.physical, rewrite.target)
     steps.append(
         VerifyIndex(
             name=task.name,

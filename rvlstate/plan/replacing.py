@@ -12,16 +12,10 @@ What an interrupted run has done is found done: each step looks first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from rvlstate.model.canonical import canonicalise
-from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.rewrite import Rewrite
-from rvlstate.model.state import Record
-from rvlstate.plan.document_steps import pace_of, rehearse, renamed_fields, settle, write
-from rvlstate.plan.effects import Pace
+from rvlstate.plan.document_steps import hook, rehearse, settle
 from rvlstate.plan.names import drop_aliases, move_aliases
 from rvlstate.plan.operations import (
     AnyOperation,
@@ -32,24 +26,16 @@ from rvlstate.plan.operations import (
     HoldCutover,
     KeepOld,
     PointAlias,
-    PromoteDocuments,
-    RewriteDocuments,
-    StageDocuments,
     TakeName,
     VerifyIndex,
 )
-from rvlstate.plan.phases import companions, is_cut_over
-from rvlstate.plan.remedies import covers
-from rvlstate.plan.task import Task
+from rvlstate.plan.phases import is_cut_over
+from rvlstate.plan.replacing_parts import Parts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replacing:
-    """One index on its way from `rewrite.physical` to `rewrite.target`; `outcome` is the record of what serves then."""
-
-    task: Task
-    rewrite: Rewrite
-    outcome: Callable[[str], Record]
+class Replacing(Parts):
+    """One index on its way from `rewrite.physical` to `rewrite.target`."""
 
     def steps(self) -> list[AnyOperation]:
         """All that is still to be done, up to where it has to wait."""
@@ -72,73 +58,18 @@ class Replacing:
         """Whether the old index is kept now, and nothing is to be done meanwhile: both follow the writers."""
         return not self.staged and self.task.keeps_for > 0
 
-    @property
-    def name(self) -> str:
-        """The declared name."""
-        return self.task.name
-
-    @property
-    def first(self) -> str:
-        """The index to which the cutover leads."""
-        return self.rewrite.serves_first
-
-    @property
-    def staged(self) -> bool:
-        """Whether documents have copies."""
-        return self.rewrite.strategy == "staged"
-
-    @property
-    def next(self) -> str:
-        """The alias to the new index before its cutover."""
-        return companions(self.name)[0]
-
-    @property
-    def previous(self) -> str:
-        """The alias to the old index behind it."""
-        return companions(self.name)[1]
-
-    @cached_property
-    def definition(self) -> IndexDefinition:
-        """What is declared."""
-        return self.task.situation.wanted.definition
-
-    @property
-    def old(self) -> str | None:
-        """The index that served when it began, if it is there."""
-        there = self.task.world.catalog.index(self.rewrite.physical)
-        return self.rewrite.physical if there is not None and self.rewrite.physical != self.name else None
-
-    @property
-    def members(self) -> str:
-        """The index that knows the filter; none where the filter changes, since others may be let in then."""
-        before, after = self.rewrite.before.filter, self.rewrite.after.filter
-        return self.rewrite.members if before and before == after else ""
-
-    @property
-    def pace(self) -> Pace:
-        """How documents are gone through."""
-        return pace_of(self.task)
-
-    def _first_definition(self) -> IndexDefinition:
-        """Of the index that holds the copies: with documents in the new layout where the old one fails to index."""
-        declared = self.definition.prefixes
-        if not self.rewrite.stage:
-            return self.definition
-        beside = () if self.rewrite.promotion == "write_back" else declared
-        return replace(self.definition, prefixes=(self.rewrite.stage, *beside))
-
     def _prepare(self) -> list[AnyOperation]:
         made: list[AnyOperation] = []
         if self.staged:
-            made = [self._stage(again=False)]
+            made = [self.stage(again=False)]
         elif self.rewrite.touches_documents:
-            made = [*([] if self.task.begun else [rehearse(self.task, self.rewrite)]), self._write()]
+            made = [*([] if self.task.begun else [rehearse(self.task, self.rewrite)]), self.write_in_place()]
         return [
             *made,
             CreateIndex(
                 name=self.name,
                 physical=self.first,
-                definition=self._first_definition(),
+                definition=self.first_definition,
                 synonyms=self.rewrite.synonyms,
                 begins=None if self.rewrite.touches_documents else self.rewrite,
             ),
@@ -156,10 +87,10 @@ class Replacing:
         """What was written since, then the gate."""
         late: list[AnyOperation] = []
         if self.staged:
-            late = [self._stage(again=True)]
+            late = [self.stage(again=True)]
         elif self.rewrite.touches_documents:
-            late = [self._write()]
-        return [*late, self._verify(self.first, self.rewrite.physical if self._old_is_there else None)]
+            late = [self.write_in_place()]
+        return [*late, self.verify(self.first, self.rewrite.physical if self._old_is_there else None)]
 
     @property
     def _old_is_there(self) -> bool:
@@ -167,10 +98,13 @@ class Replacing:
 
     def _cut_over(self) -> list[AnyOperation]:
         """Hooks, the name, further aliases, and the checks behind them."""
+        before, after = self.rewrite.physical, self.first
         return [
+            *hook(self.task, "before_cutover", before, after),
             *self._named(self.first),
             *self._unpointed(self.next, self.first),
-            *([self._verify(self.first, self.old, behind=True)] if self.task.situation.wanted.checks else []),
+            *hook(self.task, "after_cutover", before, after),
+            *([self.verify(self.first, self.old, behind=True)] if self.task.situation.wanted.checks else []),
         ]
 
     def _finish_cutover(self) -> list[AnyOperation]:
@@ -218,7 +152,7 @@ class Replacing:
             # Documents that change under a live graph would be taken out of it one by one.
             steps.append(DropIndex(physical=self.old, because="replaced", atomic=self.task.atomic))
         if self.staged:
-            steps.append(self._promote())
+            steps.append(self.promote())
         if self.rewrite.interim:
             steps += self._second()
         return [*steps, settle(self.task, self.rewrite, self.members)]
@@ -230,7 +164,7 @@ class Replacing:
         return [
             CreateIndex(name=self.name, physical=target, definition=self.definition, synonyms=self.rewrite.synonyms),
             AwaitBuild(name=self.name, physical=target, max_memory_ratio=self.task.costs.max_memory_ratio),
-            self._promote(again=True),
+            self.promote(again=True),
             VerifyIndex(
                 name=self.name,
                 physical=target,
@@ -245,54 +179,6 @@ class Replacing:
             *(replace(step, before=interim) for step in self._further(target)),
             DropIndex(physical=interim, because="replaced", atomic=self.task.atomic),
         ]
-
-    def _stage(self, *, again: bool) -> StageDocuments:
-        wanted = self.task.situation.wanted
-        return StageDocuments(
-            name=self.name,
-            rewrite=self.rewrite,
-            pace=self.pace,
-            backup=wanted.backup,
-            max_bad_rows=wanted.max_bad_rows,
-            members=self.members,
-            begun=self.task.begun and not again,
-            again=again,
-        )
-
-    def _write(self) -> RewriteDocuments:
-        members = self.rewrite.physical if self.rewrite.before.filter else ""
-        return write(self.task, self.rewrite, members)
-
-    def _promote(self, *, again: bool = False) -> PromoteDocuments:
-        return PromoteDocuments(
-            name=self.name,
-            rewrite=self.rewrite,
-            pace=self.pace,
-            backup=self.task.situation.wanted.backup,
-            members=self.members,
-            again=again,
-        )
-
-    def _verify(self, physical: str, against: str | None, *, behind: bool = False) -> VerifyIndex:
-        before = self.rewrite.before
-        same = before.filter == self.definition.filter
-        if not self.staged:
-            same = same or self.definition.filter is None
-            same = same and covers(self.definition.prefixes, before.prefixes)
-        return VerifyIndex(
-            name=self.name,
-            physical=physical,
-            definition=canonicalise(self._first_definition()),
-            against=against,
-            same_documents=same,
-            checks=self.task.situation.wanted.checks if against else (),
-            renamed=renamed_fields(self.task),
-            moves=self.rewrite.moves,
-            after_cutover=behind,
-            staged=self.rewrite if self.staged else None,
-            pace=self.pace,
-            members=self.members,
-        )
 
     def _pointed(self, alias: str, physical: str) -> list[AnyOperation]:
         """An alias of our own beside the name, where nobody else has it and the server lets it lead there."""

@@ -30,6 +30,7 @@ from rvlstate.plan.operations import (
     RestoreDocuments,
     VerifyIndex,
 )
+from rvlstate.plan.phases import companions
 from rvlstate.plan.reading import looks_like
 from rvlstate.plan.rewriting import share
 from rvlstate.plan.situation import World, next_physical
@@ -116,7 +117,7 @@ def _shapes(definition: IndexDefinition, places: set[str]) -> set[tuple[str, str
 def _losers(rollback: Rollback, world: World) -> tuple[str, ...]:
     """Other indexes that read what would change in the documents."""
     rewrite = rollback.rewrite
-    own = {rewrite.physical, rewrite.target, rewrite.members, rewrite.scratch}
+    own = {rewrite.physical, rewrite.target, rewrite.interim, rewrite.members, rewrite.scratch}
     own |= {intent.physical for intent in world.state.intents if intent.name == rewrite.name}
     own |= {record.physical for record in world.state.records if record.name == rewrite.name}
     return tuple(
@@ -142,7 +143,7 @@ def _physical(rollback: Rollback, world: World) -> str:
     for name in (rewrite.physical, *made):
         index = catalog.index(name)
         leads_to = catalog.targets.get(name)
-        if index is None and (leads_to is None or leads_to == rewrite.target):
+        if index is None and (leads_to is None or leads_to in (rewrite.target, rewrite.serves_first)):
             return name
         if index is not None and (_is_old(index, rewrite) or _is_ours(name, rollback, world)):
             return name
@@ -153,7 +154,8 @@ def _drops(rollback: Rollback, world: World, physical: str) -> tuple[str, ...]:
     """What has to go before documents are restored: the new index, and helpers that were left behind."""
     rewrite = rollback.rewrite
     record = world.state.record(rewrite.name)
-    names = {rewrite.target, rewrite.physical, rewrite.members, rewrite.scratch, *([record.physical] if record else [])}
+    names = {rewrite.target, rewrite.interim, rewrite.physical, rewrite.members, rewrite.scratch} - {""}
+    names |= {record.physical} if record else set()
     found = [(name, world.catalog.index(name)) for name in sorted(names)]
     return tuple(
         name
@@ -184,7 +186,7 @@ def _names(rewrite: Rewrite, world: World, physicals: tuple[str, ...]) -> tuple[
     wanted = {*rewrite.aliases, *(record.aliases if record else ())}
     wanted |= {alias for physical in physicals for alias in world.answering(physical)}
     elsewhere = {alias for alias in wanted if targets.get(alias, physicals[0]) not in physicals}
-    return tuple(sorted(wanted - elsewhere - {rewrite.name}))
+    return tuple(sorted(wanted - elsewhere - {rewrite.name, *companions(rewrite.name)}))
 
 
 def _pointed(rollback: Rollback, physical: str, names: tuple[str, ...], world: World) -> list[AnyOperation]:

@@ -18,6 +18,7 @@ from rvlstate.plan.operations import (
     AnyOperation,
     AwaitBuild,
     CreateIndex,
+    DropAlias,
     DropIndex,
     GiveUpRewrite,
     PointAlias,
@@ -47,19 +48,37 @@ def _lead_back(rewrite: Rewrite, world: World) -> list[AnyOperation]:
     """Every name that leads to the new index leads to the old one again."""
     old, steps = rewrite.physical, list[AnyOperation]()
     if world.catalog.index(old) is None:
-        old = next_physical(rewrite.name, world)
+        old = _built_again(rewrite, world)
         steps = [
             CreateIndex(name=rewrite.name, physical=old, definition=rewrite.before, synonyms=rewrite.synonyms),
             AwaitBuild(name=rewrite.name, physical=old, disposable=True),
             VerifyIndex(name=rewrite.name, physical=old, definition=canonicalise(rewrite.before)),
         ]
-    first, name = rewrite.serves_first, rewrite.name
+    first, name, kept = rewrite.serves_first, rewrite.name, companions(rewrite.name)[1]
     aliases = sorted({*world.answering(first)} - {name, *companions(name)})
+    beside = [DropAlias(name=kept, physical=old, gone="cut_over")] if world.catalog.targets.get(kept) == old else []
     return [
         *steps,
         PointAlias(name=name, physical=old, before=first, serves=_record(rewrite, old, world)),
         *(PointAlias(name=alias, physical=old, before=first) for alias in aliases),
+        *beside,
     ]
+
+
+def _built_again(rewrite: Rewrite, world: World) -> str:
+    """What the old index is called when it is built again: as an interrupted way back has called it, if one did."""
+    goal, own = canonicalise(rewrite.before), {rewrite.target, rewrite.interim}
+    made = [item.physical for item in world.state.intents if item.name == rewrite.name and item.physical not in own]
+    record = world.state.record(rewrite.name)
+    found = [*made, *([record.physical] if record is not None and record.physical not in own else [])]
+    return next(
+        (
+            physical
+            for physical in sorted(found)
+            if (index := world.catalog.index(physical)) is not None and world.definition(index) == goal
+        ),
+        next_physical(rewrite.name, world),
+    )
 
 
 def _record(rewrite: Rewrite, physical: str, world: World) -> Record:

@@ -5,27 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rvlstate.model.canonical import canonicalise
-from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.state import Record
 from rvlstate.plan import judge
-from rvlstate.plan.document_impact import DocumentCosts, better_built_anew, with_rewrite
+from rvlstate.plan.document_impact import better_built_anew
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.held import held_words, phase_notes
-from rvlstate.plan.impact import Costs, estimate_build, estimate_scan, memory_hazard, memory_refusal, slow_hazard
+from rvlstate.plan.impact import Costs, estimate_build, memory_hazard, memory_refusal, slow_hazard
 from rvlstate.plan.needs import unmet_needs
 from rvlstate.plan.operations import AnyOperation, DropIndex
-from rvlstate.plan.payload import bytes_written, payload_hazards, sample_notes
+from rvlstate.plan.payload import payload_hazards, sample_notes
 from rvlstate.plan.phases import keeps_for
 from rvlstate.plan.plan import Action, Impact, IndexPlan
 from rvlstate.plan.queries import query_notes
 from rvlstate.plan.recipes import carry_out
 from rvlstate.plan.remedies import Classification
 from rvlstate.plan.removal import clear_abandoned, remove
-from rvlstate.plan.rewriting import Judged, Rewriting, rewriting_of, unshareable
+from rvlstate.plan.rewriting import Rewriting, rewriting_of, unshareable
 from rvlstate.plan.situation import Situation, World
-from rvlstate.plan.staging_impact import with_staging
 from rvlstate.plan.task import Task
+from rvlstate.plan.work_impact import builds, impact_of, index_impact, while_busy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
         settle=desired.policy.settle,
         keeps_for=_keeps_for(rewriting, desired, world),
     )
-    impact = _impact(task, judged)
+    impact = impact_of(task, judged)
     refused = _obstacles(task, rewriting, impact)
     operations = () if refused else carry_out(task)
     held = () if refused else held_words(task, operations)
@@ -103,8 +102,8 @@ def _obstacles(task: Task, rewriting: Rewriting, impact: Impact) -> tuple[str, .
     situation, world = task.situation, task.world
     wanted = situation.wanted
     # What is there already works: needs are checked where something is to be built.
-    needs = unmet_needs(wanted.name, canonicalise(wanted.definition), world.server) if _builds(task) else ()
-    too_big = memory_refusal(impact, task.costs) if _builds(task) else ""
+    needs = unmet_needs(wanted.name, canonicalise(wanted.definition), world.server) if builds(task) else ()
+    too_big = memory_refusal(impact, task.costs) if builds(task) else ""
     return (
         *judge.refusals(rewriting.judged, situation, world),
         *rewriting.refusals,
@@ -126,9 +125,9 @@ def _index_plan(
     situation, world = task.situation, task.world
     wanted, unverifiable = situation.wanted, rewriting.comparison.unverifiable
     hazards = [
-        *payload_hazards(rewriting, world, _index_impact(task)),
+        *payload_hazards(rewriting, world, index_impact(task)),
         *(hazard for operation in operations for hazard in operation.hazards),
-        *([memory_hazard(impact, task.costs), slow_hazard(impact)] if _builds(task) else []),
+        *([memory_hazard(impact, task.costs), slow_hazard(while_busy(impact, task))] if builds(task) else []),
         _downtime(task),
     ]
     foreign = situation.hijacker is not None and situation.hijacker.name in world.foreign
@@ -156,57 +155,6 @@ def _index_plan(
         renamed_from=situation.was_named,
         fields=len(wanted.definition.fields),
     )
-
-
-def _builds(task: Task) -> bool:
-    return task.situation.serving is None or task.classification not in (None, "refused")
-
-
-def _impact(task: Task, judged: Judged) -> Impact:
-    impact = replace(_index_impact(task), bytes_written=bytes_written(judged, task.situation))
-    if impact.bytes_written and impact.documents:
-        impact = replace(impact, documents_written=impact.documents)
-    rewrite = task.rewrite
-    if rewrite is None or task.classification is None:
-        return impact
-    known = DocumentCosts(
-        documents=impact.documents or rewrite.documents,
-        sample=task.world.samples.get(task.name),
-        rate=task.world.state.rewrite_rate(task.name),
-        max_docs_per_second=task.situation.wanted.max_docs_per_second,
-    )
-    if not rewrite.touches_documents:
-        downtime = impact.estimated_seconds if rewrite.strategy == "recreate" else 0.0
-        return replace(impact, search_downtime_seconds=downtime)
-    if rewrite.strategy == "staged":
-        return _with_settling(with_staging(impact, rewrite, known), task)
-    return _with_settling(with_rewrite(impact, rewrite, known, live_index=rewrite.strategy != "recreate"), task)
-
-
-def _with_settling(impact: Impact, task: Task) -> Impact:
-    return replace(impact, estimated_seconds=round(impact.estimated_seconds + task.settle + task.keeps_for, 3))
-
-
-def _index_impact(task: Task) -> Impact:
-    wanted, serving = task.situation.wanted.definition, task.situation.serving
-    if serving is None:
-        return estimate_build(wanted, _sibling(task), task.costs)
-    if task.classification in ("shadow", "recreate"):
-        return estimate_build(wanted, serving, task.costs, replaces=task.classification == "recreate")
-    if task.classification in ("in_place", "backfill"):
-        return estimate_scan(serving, task.costs)
-    return Impact(documents=serving.statistics.documents)
-
-
-def _sibling(task: Task) -> LiveIndex | None:
-    """A live index over the same documents, which tells how many there are before the new one is built."""
-    wanted = task.situation.wanted.definition
-    same = (wanted.storage, set(wanted.prefixes), wanted.filter)
-    for index in sorted(task.world.catalog.indexes, key=lambda item: item.name):
-        other = index.definition
-        if (other.storage, set(other.prefixes), other.filter) == same:
-            return index
-    return None
 
 
 def _downtime(task: Task) -> Hazard | None:

@@ -28,7 +28,6 @@ from rvlstate.plan.operations import (
     DropIndex,
     PointAlias,
     RecordIndex,
-    RewriteDocuments,
     VerifyIndex,
 )
 from rvlstate.plan.plan import Plan, Step
@@ -37,15 +36,13 @@ from rvlstate.runtime.drive import Driver, Told
 from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
+from rvlstate.runtime.lessons import Lessons
 from rvlstate.runtime.outcome import Report, StepOutcome, downtime, downtimes, positioned, standings, was_created
 from rvlstate.runtime.run_report import FinalResult, estimate_figures
 from rvlstate.runtime.state_store import StateStore
 from rvlstate.runtime.stop import StopRequest
 from rvlstate.runtime.translate import refused_write
 from rvlstate.runtime.unreachable import reachable
-
-LEAST_SECONDS, LEAST_DOCUMENTS = 0.5, 1000
-"""A build shorter or smaller than this tells nothing about the rate of a larger one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,8 +63,7 @@ class Execution:
     operation: str = "apply"
     outcomes: list[StepOutcome] = field(default_factory=list)
     failures: list[RvlstateError] = field(default_factory=list)
-    rates: dict[str, float] = field(default_factory=dict)
-    rewrite_rates: dict[str, float] = field(default_factory=dict)
+    lessons: Lessons = field(default_factory=Lessons)
     down_since: dict[str, float] = field(default_factory=dict)
 
     def carry_out(self, identity: Identity, allowed: tuple[str, ...]) -> Report:
@@ -167,7 +163,7 @@ class Execution:
             raise
         seconds = time.monotonic() - began
         self._measure_downtime(step, told, began)
-        self._learn_rate(step, told, seconds)
+        self._learn(step, told, seconds)
         self.journal.step_finished(self.run, step.id, "done", figures=told.figures, bad_rows=told.bad_rows)
         self._note(step, "done", seconds=seconds, figures=told.figures)
         self.on_event(StepFinished(step=step.id, seconds=round(seconds, 3), note=told.note, figures=told.figures))
@@ -205,7 +201,8 @@ class Execution:
         self.failures.append(failure)
         self.journal.step_finished(self.run, step.id, "failed", error=str(failure))
         self._note(step, "failed", seconds=seconds, error=failure.what)
-        self.on_event(StepFailed(step=step.id, error=str(failure), cleanup=cleanup))
+        checks = getattr(error, "failed_checks", 0)
+        self.on_event(StepFailed(step=step.id, error=str(failure), cleanup=cleanup, failed_checks=checks))
 
     def _remove_unfinished(self, step: Step, error: RvlstateError) -> str:
         """Remove the index that was being built, from which nothing is served yet; "" if there is none."""
@@ -222,24 +219,12 @@ class Execution:
         self._write(drop.record(self.state))
         return f"{operation.physical} was removed again"
 
-    def _learn_rate(self, step: Step, told: Told, seconds: float) -> None:
-        """Remember how fast the server built, for the estimates of later plans."""
-        documents = told.figures.get("documents", 0.0)
-        if isinstance(step.operation, AwaitBuild) and seconds >= LEAST_SECONDS and documents >= LEAST_DOCUMENTS:
-            self.rates[step.index] = round(documents / seconds, 1)
-        written, spent = told.figures.get("documents_written", 0.0), told.figures.get("seconds_rewriting", 0.0)
-        unindexed = isinstance(step.operation, RewriteDocuments) and step.operation.rewrite.strategy == "recreate"
-        if unindexed and spent >= LEAST_SECONDS and written >= LEAST_DOCUMENTS:
-            self.rewrite_rates[step.index] = round(written / spent, 1)
+    def _learn(self, step: Step, told: Told, seconds: float) -> None:
+        """Remember what was measured."""
+        self.lessons.take(step, told.figures, seconds)
         record = self.state.record(step.index)
-        if record is not None:
-            learned = replace(
-                record,
-                build_rate=self.rates.get(step.index, record.build_rate),
-                rewrite_rate=self.rewrite_rates.get(step.index, record.rewrite_rate),
-            )
-            if learned != record:
-                self._write(self.state.with_record(learned))
+        if record is not None and (learned := self.lessons.applied(record)) != record:
+            self._write(self.state.with_record(learned))
 
     def _write(self, state: State) -> None:
         if state != self.state:
@@ -274,11 +259,11 @@ class Execution:
 
     def _with_table(self, error: RvlstateError) -> RvlstateError:
         """The error with a line for each index that the plan had steps for."""
-        if self.operation == "rollback":
-            # Apply would lead forward.
+        # After a rollback apply would lead forward. Where a gate failed the index is gone, and apply builds it again.
+        if self.operation == "rollback" or (self.operation != "apply" and not isinstance(error, GateFailedError)):
             (name,) = {step.index for step in self.plan.steps}
             error.next_step = (
-                f"mend the cause if there is one, then run rvlstate rollback {name}: it goes on from here."
+                f"mend the cause if there is one, then run rvlstate {self.operation} {name}: it goes on from here."
             )
         lines = standings(self.plan.steps, self.outcomes)
         if not self.failures and not isinstance(error, LockLostError):  # its successor may have come further

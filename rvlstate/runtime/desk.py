@@ -18,6 +18,7 @@ from rvlstate.runtime.backup.folder import prepare
 from rvlstate.runtime.backup.manifest import Manifest
 from rvlstate.runtime.backup.writer import BackupWriter
 from rvlstate.runtime.connect import Connection
+from rvlstate.runtime.documents.hints import Hints
 from rvlstate.runtime.documents.restore import Restoring, forget_notes
 from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.documents.worker import DocumentWorker
@@ -25,6 +26,7 @@ from rvlstate.runtime.gates.keeper import GateKeeper
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.meter import Meter
 from rvlstate.runtime.pace import Pacer, Throttle
+from rvlstate.runtime.state_keys import StateKeys
 from rvlstate.runtime.stop import StopRequest
 from rvlstate.runtime.user_code import user_functions
 
@@ -69,6 +71,7 @@ class Desk:
     _open: ExitStack = field(default_factory=ExitStack)
     _pacers: dict[int, Pacer] = field(default_factory=dict)
     _functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    _hints: dict[str, Hints] = field(default_factory=dict)
     _meters: dict[tuple[str, str], Meter] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -91,11 +94,30 @@ class Desk:
             return Tally()
         folder = None
         if effect.backup:
-            parent, begun = self.whose.folder / effect.backup, effect.mode != "rehearse"
-            folder = prepare(parent, self._manifest(effect.rewrite), begun=begun)
+            folder = prepare(
+                self.whose.folder / effect.backup, self._manifest(effect.rewrite), begun=self._has_begun(effect)
+            )
         writes = folder is not None and effect.mode != "rehearse"
         with BackupWriter(folder) if writes and folder else nullcontext() as originals:
-            return self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals).sweep(effect)
+            worker = self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals)
+            return worker.sweep(effect, self._hints_about(effect))
+
+    def _has_begun(self, effect: Sweep) -> bool:
+        """Whether documents may have been written, so that their original values must be there."""
+        if effect.rewrite.strategy != "staged":
+            return effect.mode != "rehearse"
+        return bool(self.connection.keys.exists(StateKeys(self.whose.project).run(effect.rewrite.id)))
+
+    def _hints_about(self, effect: Sweep) -> Hints | None:
+        """Notifications about the documents of a staged change, listened to from its first pass on."""
+        rewrite = effect.rewrite
+        if effect.mode != "stage":
+            return None
+        if rewrite.id not in self._hints:
+            prefixes = tuple(prefix.encode("utf-8", "surrogateescape") for prefix in rewrite.before.prefixes)
+            hints = Hints(nodes=self.connection.node_clients, prefixes=prefixes)
+            self._hints[rewrite.id] = self._open.enter_context(hints)
+        return self._hints[rewrite.id]
 
     def tidy(self, step: str, rewrite: Rewrite) -> None:
         """Remove what a rewrite kept beside the documents; from here on no pass could tell what is done."""
@@ -161,8 +183,9 @@ class Desk:
 
         def tell(note: str, done: int, total: int, figures: dict[str, float]) -> None:
             if meter.due(phase, pacer.reason):
+                told = {**figures, **pacer.figures}
                 self.on_event(
-                    meter.tell(step, note, done=done, total=total, phase=phase, why=pacer.reason, figures=figures)
+                    meter.tell(step, note, done=done, total=total, phase=phase, why=pacer.reason, figures=told)
                 )
 
         return DocumentWorker(

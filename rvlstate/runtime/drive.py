@@ -147,7 +147,7 @@ class Driver:
                 self._stop.pause(seconds)
                 self._guard()
             case Report(note, done, total, figures):
-                told.note, told.figures = note, {**told.figures, **figures}
+                told.note, told.figures = note or told.note, {**told.figures, **figures}
                 documents = figures.get("documents")
                 self._on_event(
                     told.meter.tell(step, note, done=done, total=total, documents=documents, figures=figures)

@@ -19,6 +19,7 @@ from rvlstate.plan.operations.record_index import ForgetIndex, RecordIndex
 from rvlstate.plan.operations.rehearse_rewrite import RehearseRewrite
 from rvlstate.plan.operations.restore_documents import FinishRollback, RestoreDocuments
 from rvlstate.plan.operations.rewrite_documents import RewriteDocuments
+from rvlstate.plan.operations.run_hook import RunCutoverHook
 from rvlstate.plan.operations.settle_documents import SettleDocuments
 from rvlstate.plan.operations.stage_documents import StageDocuments
 from rvlstate.plan.operations.take_baseline import TakeBaseline
@@ -43,6 +44,7 @@ AnyOperation: TypeAlias = (
     | StageDocuments
     | HoldCutover
     | KeepOld
+    | RunCutoverHook
     | PromoteDocuments
     | SettleDocuments
     | RestoreDocuments
@@ -68,6 +70,7 @@ __all__ = [
     "RehearseRewrite",
     "RestoreDocuments",
     "RewriteDocuments",
+    "RunCutoverHook",
     "SettleDocuments",
     "StageDocuments",
     "TakeBaseline",

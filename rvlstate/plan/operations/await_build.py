@@ -21,8 +21,8 @@ CALM_LOOKS = 2
 class AwaitBuild(Defaults):
     """Wait for the scan of `physical`; `max_memory_ratio` of maxmemory (0: any) stops it before the server is full.
 
-    `disposable` tells that nothing is served from it yet, so that it is removed when the build fails. `staged`: it covers
-    documents in the old layout beside their copies, each of which counts as a failure and is none.
+    `disposable` tells that nothing is served from it yet, so that it is removed when the build fails. `staged`: it
+    covers documents in the old layout beside their copies, each of which counts as a failure and is none.
     """
 
     operation: Literal["await_build"] = "await_build"

@@ -28,6 +28,8 @@ class GiveUpRewrite(Defaults):
         """What it does."""
         if self.rewrite.settled:
             return f"remove what the change of the documents of {self.name} kept beside them"
+        if not self.rewrite.touches_documents:
+            return f"give up the change of {self.name} that an earlier run began"
         return f"give up the change of the documents of {self.name} that an earlier run began"
 
     @property

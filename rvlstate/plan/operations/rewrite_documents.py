@@ -16,7 +16,7 @@ from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, 
 from rvlstate.plan.operations.await_build import AwaitBuild
 from rvlstate.plan.operations.base import Defaults
 
-DOCUMENT_COMMANDS = ("EVAL", "EVALSHA", "EXISTS", "INFO", "SCAN", "SCRIPT LOAD")
+DOCUMENT_COMMANDS = ("EVAL", "EVALSHA", "EXISTS", "GET", "INFO", "SCAN", "SCRIPT LOAD", "TIME")
 """What a pass sends by itself; the commands within its scripts are those of `document_commands`."""
 
 MOST_PASSES = 20
@@ -148,6 +148,7 @@ def added(one: Tally, other: Tally) -> Tally:
         written=one.written + other.written,
         promoted=one.promoted + other.promoted,
         dropped=one.dropped + other.dropped,
+        hints=one.hints + other.hints,
         unhinted=one.unhinted + other.unhinted,
         bytes_read=one.bytes_read + other.bytes_read,
         bytes_written=one.bytes_written + other.bytes_written,
@@ -161,6 +162,7 @@ def figures_of(tally: Tally) -> dict[str, float]:
     staged = {
         "documents_promoted": float(tally.promoted),
         "copies_removed": float(tally.dropped),
+        "hints_received": float(tally.hints),
         "written_without_hint": float(tally.unhinted),
     }
     return {
@@ -205,7 +207,7 @@ def document_commands(rewrite: Rewrite) -> tuple[str, ...]:
 def staging_commands(rewrite: Rewrite) -> tuple[str, ...]:
     """The same of passes that make copies or have them take the place of documents."""
     whole = ("JSON.GET",) if "json" in (rewrite.before.storage, rewrite.after.storage) else ("HGETALL",)
-    copies = ("COPY", "PEXPIRETIME", "RENAME", "TIME", "UNLINK", "ZREM")
+    copies = ("COPY", "DEL", "PEXPIRETIME", "RENAME", "UNLINK", "ZADD", "ZREM", "ZSCORE")
     return tuple(dict.fromkeys((*document_commands(rewrite), *whole, *copies)))
 
 

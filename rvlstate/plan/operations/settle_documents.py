@@ -10,7 +10,7 @@ from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Promotion, Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.bad_rows import too_many_bad_rows
-from rvlstate.plan.effects import FULL_SPEED, Flow, Mode, Pace, Pause, Report, Sweep, Tally, Tidy
+from rvlstate.plan.effects import FULL_SPEED, Flow, Mode, Pace, Pause, Report, Sweep, Tally, Tidy, look
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
 from rvlstate.plan.operations.rewrite_documents import (
@@ -86,6 +86,7 @@ class SettleDocuments(Defaults):
         if self.rewrite.touches_documents:
             yield from self._settle()
         yield from DropIndex(physical=self.rewrite.members, because="left_behind", atomic=self.atomic).flow()
+        yield from self._count_failures()
         yield Tidy(rewrite=self.rewrite)
 
     @property
@@ -113,6 +114,14 @@ class SettleDocuments(Defaults):
             pause = min(max(self.seconds - quiet, SHORTEST_PAUSE), LONGEST_PAUSE)
             yield Pause(pause)
             quiet, spent = quiet + pause, spent + pause
+
+    def _count_failures(self) -> Flow:
+        """Documents in the old layout failed in an index with their copies: the server never forgets such counts."""
+        if self.rewrite.strategy != "staged":
+            return
+        serving = yield from look(self.rewrite.target)
+        if serving is not None and serving.statistics.failures:
+            yield Report("", figures={"old_layout_failures": float(serving.statistics.failures)})
 
     def _never_quiet(self, tally: Tally) -> GateFailedError:
         return GateFailedError(

@@ -209,6 +209,7 @@ class VerifyIndex(Defaults):
                 f"{self.physical} fails {len(failed)} of {len(verdicts)} checks",
                 why=table(verdicts) + self._standing(),
                 next_step=self._next_step(),
+                failed_checks=len(failed),
             )
 
     def _verdict(self, check: Check, old: LiveIndex | None) -> Generator[Effect, Any, Verdict]:

@@ -36,10 +36,11 @@ Nodes = Callable[[], Sequence[redis.Redis]]
 
 @dataclass(frozen=True, slots=True)
 class Hinted:
-    """The keys that were named since the last look; `certain` tells that none was missed, as far as can be known."""
+    """The keys that were named since the last look, by so many notifications; `certain`: none is known to be missed."""
 
     keys: frozenset[bytes]
     certain: bool
+    received: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Hints:
     nodes: Nodes
     prefixes: tuple[bytes, ...]
     received: int = 0
+    _told: int = 0
     _keys: set[bytes] = field(default_factory=set)
     _certain: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -81,11 +83,16 @@ class Hints:
         """Whether the server sends notifications at all."""
         return bool(self._threads)
 
+    def knows(self, key: bytes) -> bool:
+        """Whether a key was named since the last look."""
+        return key in self._keys
+
     def take(self) -> Hinted:
         """The keys since the last look, which begin anew."""
         with self._lock:
-            taken = Hinted(frozenset(self._keys), self._certain)
+            taken = Hinted(frozenset(self._keys), self._certain, self.received - self._told)
             self._keys.clear()
+            self._told = self.received
             self._certain = self._listening == len(self._threads) > 0
         return taken
 

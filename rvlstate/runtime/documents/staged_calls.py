@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -117,15 +117,16 @@ class StagedWriting:
     groups: list[list[Row]]
     calls: list[Call]
 
-    def outcome(self, replies: Sequence[list[int]]) -> Tally:
-        """What came of them."""
+    def outcome(self, replies: Sequence[list[int]], hinted: Callable[[bytes], bool] | None) -> Tally:
+        """What came of them; `hinted` tells which documents were named as written, None where nobody can."""
         tally, done = Tally(), []
         for group, answers in zip(self.groups, replies, strict=True):
             found = list(zip(group, answers, strict=True))
             done += [row for row, answer in found if answer % DROPPED == WRITTEN]
             told = [(row.key, row.destination, answer) for row, answer in found]
             tally = counted(tally, self.blueprint, told)
-        return replace(written(tally, done), written=tally.written)
+        unhinted = sum(not hinted(row.key) for row in done) if hinted is not None else 0
+        return replace(written(tally, done), written=tally.written, unhinted=unhinted)
 
 
 def counted(tally: Tally, blueprint: Blueprint, told: Sequence[tuple[bytes, bytes, int]]) -> Tally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,11 +26,13 @@ class Stager:
     """Brings the staged copies of batches of documents to where `mode` wants them; used by several threads.
 
     `reconciler` computes what is written, keeps originals, and treats documents that are under their new prefix.
+    `hinted` tells which documents notifications have named, None where nobody can.
     """
 
     reconciler: Reconciler
     copies: Copies
     mode: Mode
+    hinted: Callable[[bytes], bool] | None = None
     _looks: AtOnce = field(default_factory=AtOnce)
     _writes: AtOnce = field(default_factory=AtOnce)
 
@@ -94,7 +96,7 @@ class Stager:
         writing = self._calls.writing(rows, self._writes.documents)
         with self._writes.timed(len(rows)):
             replies = self._run(node, "stage", writing.calls)
-        return writing.outcome(replies)
+        return writing.outcome(replies, self.hinted)
 
     def _in_place(self, node: Node, placed: Sequence[bytes]) -> Tally:
         """Documents that are under their new prefix are nobody's copies: late writes to them are converted there."""

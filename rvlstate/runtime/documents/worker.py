@@ -13,18 +13,17 @@ from rvlstate.plan.bad_rows import too_many_bad_rows
 from rvlstate.plan.effects import Sweep, Tally
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.beside import Beside
-from rvlstate.runtime.documents.blueprint import Blueprint, blueprint_of
-from rvlstate.runtime.documents.copies import Copies
+from rvlstate.runtime.documents.blueprint import blueprint_of
 from rvlstate.runtime.documents.fence import Fence, Holding, fence_of
+from rvlstate.runtime.documents.hints import Hints
 from rvlstate.runtime.documents.members import Members
 from rvlstate.runtime.documents.node import Node
 from rvlstate.runtime.documents.originals import Originals
 from rvlstate.runtime.documents.pacing import Pacer
+from rvlstate.runtime.documents.parts import NO_HINTS, Named, documents_of, hinted_by, parts_of, stager_of
 from rvlstate.runtime.documents.reconcile import Quota, Reconciler
 from rvlstate.runtime.documents.records import Records
-from rvlstate.runtime.documents.scan import Wanted
-from rvlstate.runtime.documents.staging import Stager
-from rvlstate.runtime.documents.sweep import Gate, Part, Pass, Tell
+from rvlstate.runtime.documents.sweep import Gate, Pass, Tell
 from rvlstate.runtime.documents.tidy import remove_copies, remove_marks
 from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.server_errors import is_unknown_command
@@ -58,8 +57,8 @@ class DocumentWorker:
         self._tell = tell
         self._originals = originals
 
-    def sweep(self, effect: Sweep) -> Tally:
-        """One pass over all documents.
+    def sweep(self, effect: Sweep, hints: Hints | None = None) -> Tally:
+        """One pass over all documents; over those that `hints` name alone where that is asked for and certain.
 
         A rehearsal with more bad rows than allowed raises GateFailedError at its end, with the whole count; a pass that
         writes counts them and goes on: there the index may be gone already, and whoever asked decides.
@@ -81,17 +80,22 @@ class DocumentWorker:
             before_write=self._gate.before_write,
             fence=self._fence(beside),
         )
+        taken = hints.take() if hints is not None else NO_HINTS
+        stager = stager_of(effect, reconciler, hinted_by(taken, hints))
+        if effect.hinted and taken.certain and stager is not None:
+            named = Named(connection=self._connection, gate=self._gate, batch_size=effect.pace.batch_size)
+            return replace(named.reconciled(stager, documents_of(effect, reconciler), taken.keys), hints=taken.received)
         tally = Pass(
             connection=self._connection,
             effect=effect,
-            parts=parts_of(effect, reconciler),
+            parts=parts_of(effect, reconciler, stager),
             records=self._records(effect.rewrite),
             gate=self._gate,
             tell=self._tell,
         ).run()
         if rehearses and tally.bad > effect.max_bad_rows:
             raise too_many_bad_rows(effect.rewrite.name, tally, effect.max_bad_rows)
-        return tally
+        return replace(tally, hints=tally.hints + taken.received)
 
     def tidy(self, rewrite: Rewrite) -> None:
         """Remove staged copies, digests, progress and the list of bad rows; may be called twice.
@@ -129,26 +133,3 @@ class DocumentWorker:
 
     def _beside_probe(self) -> str:
         return f"{{rvlstate:{self._project}}}:probe"
-
-
-def parts_of(effect: Sweep, reconciler: Reconciler) -> tuple[Part, ...]:
-    """What a pass goes through: the documents, and of a staged change the copies, whose documents may be gone."""
-    blueprint, beside = reconciler.blueprint, reconciler.beside
-    documents = Wanted(prefixes=blueprint.prefixes(), beside=beside)
-    if effect.mode in ("rehearse", "write"):
-        return (Part(wanted=documents, work=reconciler.reconcile),)
-    copies = Copies(blueprint=blueprint, beside=beside)
-    stager = Stager(reconciler=reconciler, copies=copies, mode=effect.mode)
-    staged = Wanted(prefixes=copies.prefixes(), beside=beside, ours=not copies.moved)
-    return (
-        Part(wanted=replace(documents, prefixes=sources(effect, blueprint)), work=stager.reconcile),
-        Part(wanted=staged, work=stager.orphans),
-    )
-
-
-def sources(effect: Sweep, blueprint: Blueprint) -> tuple[bytes, ...]:
-    """What the documents of a pass begin with: those under a new prefix are looked at only when late writes count."""
-    if effect.rewrite.promotion != "new_prefix" or effect.mode == "promote":
-        return blueprint.prefixes()
-    old = sorted({before.encode("utf-8", "surrogateescape") for before, _ in effect.rewrite.moves})
-    return tuple(prefix for at, prefix in enumerate(old) if not prefix.startswith(tuple(old[:at])))
