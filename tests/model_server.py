@@ -242,8 +242,6 @@ class Runner:
                 return Memory(used=0, limit=0)
             case Pause():
                 return self.server.finish_scans()
-            case Report():
-                return None
             case Batch():
                 return [self._write(command, operation) for command in effect.commands]
             case Sweep():
@@ -255,7 +253,7 @@ class Runner:
                 return Findings(count=DOCUMENTS)
             case RunHook():
                 return HookEnded(code=0)
-            case Recall() | Tidy():
+            case Recall() | Report() | Tidy():
                 return None
 
     def _write(self, command: tuple[str, ...], operation: AnyOperation) -> Any:

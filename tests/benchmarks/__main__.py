@@ -1,6 +1,7 @@
 """Run the benchmarks: a table for people on stderr, one line of JSON on stdout.
 
 python tests/benchmarks [--sizes 10,100,1000] [--profile SIZE] [--apply SIZE] [--documents 100000] [--memory SIZES]
+    [--live 50000 [--live-dims 384] [--live-writes RATE] [--live-queries RATE]]
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "stories"))
 
+from live import Load
+from live_changes import measure_live, tell_live
 from planning import GOAL_SECONDS, PHASES, measure_apply, measure_planning, profile_planning
 from rewriting import GOAL_FLOOR, GOAL_PEER, measure_batches, measure_documents, measure_memory
 from servers import guarded_root
@@ -36,6 +40,7 @@ def main() -> None:
             "documents": [measure_documents(root, size, options.dims) for size in options.documents],
             "batches": [row for size in options.documents for row in measure_batches(root, min(size, 20_000), 768)],
             "memory": measure_memory(root, options.memory),
+            "live": [measure_live(root / f"live-{size}", _load(size, options)) for size in options.live],
         }
     _tell(found)
     print(json.dumps(found))
@@ -56,7 +61,21 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--memory", type=sizes, default=[50_000, 200_000], help="numbers of documents to measure memory at"
     )
+    parser.add_argument("--live", type=sizes, default=[], help="numbers of documents to change under load")
+    parser.add_argument("--live-dims", type=int, default=384, help="their vectors")
+    parser.add_argument("--live-writes", type=float, default=0.0, help="writes a second of a writer; 0: no limit")
+    parser.add_argument("--live-queries", type=float, default=0.0, help="queries a second of a querier; 0: no limit")
     return parser.parse_args()
+
+
+def _load(documents: int, options: argparse.Namespace) -> Load:
+    return Load(
+        documents=documents,
+        dims=options.live_dims,
+        queriers=4,
+        write_rate=options.live_writes,
+        query_rate=options.live_queries,
+    )
 
 
 def _machine() -> dict[str, Any]:
@@ -102,6 +121,7 @@ def _about_documents(found: dict[str, Any]) -> list[str]:
     lines += [
         f"batches of {row['batch_size']:5}: {row['us_per_document']:6.1f} us a document" for row in found["batches"]
     ]
+    lines += [line for row in found["live"] for line in tell_live(row)]
     lines += [f"apply over {row['documents']:9,} documents: {row['megabytes']} MB at most" for row in found["memory"]]
     return lines
 

@@ -114,7 +114,7 @@ class Node:
 
     @staticmethod
     def _passed(reply: Any, seal: Seal | None) -> Any:
-        if seal is None or not is_fenced(reply):
+        if seal is None or not (is_fenced(reply) or is_scanned(reply)):
             refuse(("EVALSHA",), reply)
         return reply
 
@@ -184,6 +184,11 @@ def refuse(command: Command, reply: Any) -> None:
     raise CommandRefusedError(f"{command[0]} (documents)", str(reply)) from reply
 
 
+def is_scanned(reply: object) -> bool:
+    """Whether a script did nothing since the index is being scanned in the background."""
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith("SCANNED")
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether the same may well work a moment later: a connection was lost, or slots are not served now."""
     if isinstance(error, PASSING):
@@ -191,4 +196,4 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, redis.ResponseError) and (is_unavailable(error) or is_read_only(error))
 
 
-__all__ = ["Clock", "Command", "Node", "OtherServerError", "is_passing", "refuse"]
+__all__ = ["Clock", "Command", "Node", "OtherServerError", "is_passing", "is_scanned", "refuse"]

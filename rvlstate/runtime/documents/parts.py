@@ -11,6 +11,7 @@ from typing import Any
 from rvlstate.plan.effects import Sweep, Tally
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.blueprint import Blueprint
+from rvlstate.runtime.documents.calm import Calm
 from rvlstate.runtime.documents.copies import Copies
 from rvlstate.runtime.documents.crew import crew
 from rvlstate.runtime.documents.hints import Hinted, Hints
@@ -25,12 +26,23 @@ from rvlstate.runtime.documents.topology import Primary, primaries
 NO_HINTS = Hinted(frozenset(), certain=False, received=0)
 
 
-def stager_of(effect: Sweep, reconciler: Reconciler, hinted: Callable[[bytes], bool] | None) -> Stager | None:
+def renames(effect: Sweep) -> bool:
+    """Whether a pass renames copies to their documents."""
+    return effect.mode == "promote" and effect.rewrite.promotion == "rename"
+
+
+def stager_of(
+    effect: Sweep,
+    reconciler: Reconciler,
+    *,
+    hinted: Callable[[bytes], bool] | None,
+    calm: Calm | None,
+) -> Stager | None:
     """What brings copies to where a pass wants them; None for a pass that knows no copies."""
     if effect.mode in ("rehearse", "write"):
         return None
     copies = Copies(blueprint=reconciler.blueprint, beside=reconciler.beside)
-    return Stager(reconciler=reconciler, copies=copies, mode=effect.mode, hinted=hinted)
+    return Stager(reconciler=reconciler, copies=copies, mode=effect.mode, hinted=hinted, calm=calm)
 
 
 def hinted_by(taken: Hinted, hints: Hints | None) -> Callable[[bytes], bool] | None:

@@ -41,11 +41,15 @@ Pair: TypeAlias = "tuple[int, bytes, bytes]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedCalls:
-    """Calls of the scripts for the documents of one staged rewrite."""
+    """Calls of the scripts for the documents of one staged rewrite.
+
+    `process` is the process of the server in which copies may be renamed, "" where it does not matter.
+    """
 
     blueprint: Blueprint
     beside: Beside
     mode: str
+    process: str = ""
 
     def looking(self, pairs: Sequence[Pair], at_most: int, *, drop: bool = False) -> Looking:
         """What is to be done about documents, asked for at most so many at once; `drop`: they are to have no copy."""
@@ -71,7 +75,8 @@ class StagedCalls:
     def _call(self, pairs: Sequence[tuple[bytes, bytes]], slot: int, mode: str, arguments: list[bytes]) -> Call:
         documents, copies = [key for key, _ in pairs], [copy for _, copy in pairs]
         keys = [self.beside.marks(slot), self.beside.scratch(slot), *documents, *copies]
-        return keys, [self.blueprint.payload, mode.encode(), *arguments]
+        process = f":{self.process}" if self.process and mode == self.mode else ""
+        return keys, [self.blueprint.payload, f"{mode}{process}".encode(), *arguments]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

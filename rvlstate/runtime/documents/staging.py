@@ -10,12 +10,13 @@ from rvlstate.plan.effects import BadRow, Mode, Tally
 from rvlstate.runtime.documents.at_once import AtOnce
 from rvlstate.runtime.documents.batch import Row, shown
 from rvlstate.runtime.documents.calls import CALL_KEYS, by_slot
+from rvlstate.runtime.documents.calm import Calm
 from rvlstate.runtime.documents.copies import Copies
 from rvlstate.runtime.documents.ledger import added
-from rvlstate.runtime.documents.node import Node
+from rvlstate.runtime.documents.node import Node, is_scanned
 from rvlstate.runtime.documents.reconcile import Reconciler
 from rvlstate.runtime.documents.scripts import made_of, script
-from rvlstate.runtime.documents.staged_calls import Pair, StagedCalls
+from rvlstate.runtime.documents.staged_calls import Looking, Pair, StagedCalls
 from rvlstate.runtime.documents.watch import Call
 
 OTHER_SLOT = "its new key is in another slot of the cluster, to which it cannot be copied"
@@ -26,18 +27,22 @@ class Stager:
     """Brings the staged copies of batches of documents to where `mode` wants them; used by several threads.
 
     `reconciler` computes what is written, keeps originals, and treats documents that are under their new prefix.
-    `hinted` tells which documents notifications have named, None where nobody can.
+    `hinted` tells which documents notifications have named, None where nobody can. `calm` knows when copies may be
+    renamed, None where they are not.
     """
 
     reconciler: Reconciler
     copies: Copies
     mode: Mode
+    calm: Calm | None = None
     hinted: Callable[[bytes], bool] | None = None
     _looks: AtOnce = field(default_factory=AtOnce)
     _writes: AtOnce = field(default_factory=AtOnce)
 
     def reconcile(self, node: Node, keys: Sequence[bytes]) -> Tally:
         """One batch of documents; they may be seen again, nothing is done twice."""
+        if self.mode == "unstage":
+            return replace(self._excluded(node, keys), seen=len(keys))
         allowed = self.reconciler.allowed(keys)
         pairs, placed, bad = self._sorted_out(allowed)
         tally = Tally(seen=len(keys), bad=len(bad), bad_rows=tuple(bad))
@@ -78,9 +83,7 @@ class Stager:
 
     def _reconciled(self, node: Node, pairs: Sequence[Pair]) -> Tally:
         self.reconciler.before_write()
-        looking = self._calls.looking(pairs, min(self._looks.documents, self.reconciler.read_at_once))
-        with self._looks.timed(len(pairs)):
-            replies = self._run(node, "look", looking.calls)
+        looking, replies = self._looked(node, pairs)
         rows, tally = self.reconciler.made_ready(looking.rows(replies))
         tally = added(looking.others(replies), tally)
         if placed := looking.placed(replies):
@@ -88,6 +91,19 @@ class Stager:
         if tally.bad_rows:
             tally = added(tally, self._dropped(node, pairs, tally.bad_rows))
         return added(tally, self._written(node, rows)) if rows else tally
+
+    def _looked(self, node: Node, pairs: Sequence[Pair]) -> tuple[Looking, list[Any]]:
+        """What is to be done about documents; what needs no transform is done already, once copies may be renamed."""
+        while True:
+            process = self.calm.process(node) if self.calm is not None else ""
+            at_most = min(self._looks.documents, self.reconciler.read_at_once)
+            looking = replace(self._calls, process=process).looking(pairs, at_most)
+            with self._looks.timed(len(pairs)):
+                replies = self._run(node, "look", looking.calls)
+            if self.calm is None or not any(map(is_scanned, replies)):
+                return looking, replies
+            # Nothing is done twice: what was looked at before the server was started anew is looked at again.
+            self.calm.forget(node)
 
     def _written(self, node: Node, rows: Sequence[Row]) -> Tally:
         # A row of which nothing could be made is copied as it is, or left: there is nothing to restore.

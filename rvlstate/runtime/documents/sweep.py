@@ -25,6 +25,7 @@ from rvlstate.runtime.server_errors import is_oom
 
 SAVE_SECONDS = 1.0
 GUARD_SECONDS = 0.25
+WAIT_SECONDS = 0.05
 ROUNDS = 6
 """So many times slots that moved meanwhile are looked at again, before the next pass has to."""
 
@@ -34,6 +35,7 @@ NOTES: dict[Mode, str] = {
     "stage": "staging documents",
     "promote": "promoting documents",
     "retire": "removing documents that were replaced",
+    "unstage": "removing copies",
 }
 
 Tell = Callable[[str, int, int, dict[str, float]], None]
@@ -68,6 +70,12 @@ class Gate:
         """The same, now."""
         with self._lock:
             self._ask()
+
+    def wait(self) -> None:
+        """Wait a moment; raises when the run is to stop, or the lease is not ours any more."""
+        self.admit(0)
+        self.before_write()
+        time.sleep(WAIT_SECONDS)
 
     def _ask(self) -> None:
         self.guard()

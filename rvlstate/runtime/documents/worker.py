@@ -14,18 +14,20 @@ from rvlstate.plan.effects import Sweep, Tally
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import blueprint_of
+from rvlstate.runtime.documents.calm import Calm
 from rvlstate.runtime.documents.fence import Fence, Holding, fence_of
 from rvlstate.runtime.documents.hints import Hints
 from rvlstate.runtime.documents.members import Members
 from rvlstate.runtime.documents.node import Node
 from rvlstate.runtime.documents.originals import Originals
 from rvlstate.runtime.documents.pacing import Pacer
-from rvlstate.runtime.documents.parts import NO_HINTS, Named, documents_of, hinted_by, parts_of, stager_of
+from rvlstate.runtime.documents.parts import NO_HINTS, Named, documents_of, hinted_by, parts_of, renames, stager_of
 from rvlstate.runtime.documents.reconcile import Quota, Reconciler
 from rvlstate.runtime.documents.records import Records
 from rvlstate.runtime.documents.sweep import Gate, Pass, Tell
 from rvlstate.runtime.documents.tidy import remove_copies, remove_marks
 from rvlstate.runtime.documents.topology import is_clustered
+from rvlstate.runtime.inspect import inspect_index
 from rvlstate.runtime.server_errors import is_unknown_command
 
 
@@ -67,9 +69,9 @@ class DocumentWorker:
         """
         rehearses = effect.mode == "rehearse"
         originals = None if rehearses else self._originals
+        beside = self._beside(effect.rewrite)
         blueprint = blueprint_of(effect.rewrite, field_expiry=self._has_field_expiry(), originals=originals is not None)
         search = Node(self._connection, self._connection.search)
-        beside = self._beside(effect.rewrite)
         reconciler = Reconciler(
             blueprint=blueprint,
             beside=beside,
@@ -81,7 +83,12 @@ class DocumentWorker:
             fence=self._fence(beside),
         )
         taken = hints.take() if hints is not None else NO_HINTS
-        stager = stager_of(effect, reconciler, hinted_by(taken, hints))
+        stager = stager_of(
+            effect,
+            reconciler,
+            hinted=hinted_by(taken, hints),
+            calm=self._calm(effect.rewrite.target) if renames(effect) else None,
+        )
         if effect.hinted and taken.certain and stager is not None:
             named = Named(connection=self._connection, gate=self._gate, batch_size=effect.pace.batch_size)
             return replace(named.reconciled(stager, documents_of(effect, reconciler), taken.keys), hints=taken.received)
@@ -109,6 +116,15 @@ class DocumentWorker:
         if rewrite.promotion or blueprint_of(rewrite, field_expiry=False, originals=False).noted:
             remove_marks(self._connection, beside)
         self._records(rewrite).remove()
+
+    def _calm(self, index: str) -> Calm:
+        """Knows when no scan of an index is running."""
+
+        def scanned() -> bool:
+            seen = inspect_index(self._connection, index)
+            return seen is not None and bool(seen.statistics.indexing)
+
+        return Calm(scanned=scanned, wait=self._gate.wait)
 
     def _fence(self, beside: Beside) -> Fence:
         return fence_of(self._project, self._lease, self._gate.ask, clustered=beside.clustered)

@@ -1,5 +1,6 @@
 -- What scripts about staged copies share. KEYS[3..]: documents, and behind them as many copies. ARGV[2]: stage, promote
--- or retire, or drop (for documents that are to have no copy).
+-- or retire, or drop (for documents that are to have no copy); promote may be followed by a colon and the id of the
+-- process in which alone copies are renamed.
 -- Marks: 's' and the key of a document: the content that its copy was made from, below zero once the document holds what
 -- its copy does; 'p' and the key: the content that its copy under a new prefix got from us.
 -- Replies for each: 0 nothing to do, 1 written, 2 gone, 3 of another type, 4 it has fields that expire, which JSON has
@@ -8,7 +9,8 @@
 local NOTHING, WRITTEN, GONE, FOREIGN, EXPIRING, PROMOTED, TAKEN, MOVED_ON, EXCLUDED = 0, 1, 2, 3, 4, 5, 6, 7, 8
 local PLACED, NO_PLACE, DROPPED = 9, 10, 1000
 local AT_ONCE = 1000
-local mode, moved = ARGV[2], spec.promotion == 'new_prefix'
+local mode, process = string.match(ARGV[2], '^(%l+):?(.*)$')
+local moved = spec.promotion == 'new_prefix'
 
 local function field_expiries(key, names)
   if #names <= AT_ONCE then return redis.call('HPEXPIRETIME', key, 'FIELDS', #names, unpack(names)) end

@@ -25,8 +25,8 @@ end
 local function without_transform(key, copy, todo)
   if moved then
     local owner = whose(key, copy)
-    if owner == 'theirs' then return TAKEN end
-    if owner ~= 'newer' then return nil end
+    if owner == 'theirs' and mode == 'stage' then return TAKEN end
+    if owner ~= 'newer' and owner ~= 'theirs' then return nil end
     note_content('s', key, content(key))
     return NOTHING
   end
@@ -57,4 +57,8 @@ local function look(key, copy)
   return without_transform(key, copy, todo) or told(states, values)
 end
 
+-- In another process than the one that was looked at, the index may be being scanned.
+if process ~= '' and not string.find(redis.call('INFO', 'server'), process, 1, true) then
+  return redis.error_reply('SCANNED the server was started anew')
+end
 return for_each(look)

@@ -43,8 +43,8 @@ local function write(key, copy)
   if not values then return MOVED_ON end
   if moved then
     local owner = whose(key, copy)
-    if owner == 'theirs' then return TAKEN end
-    if owner == 'newer' then return MOVED_ON end
+    if owner == 'theirs' and mode == 'stage' then return TAKEN end
+    if owner == 'newer' or owner == 'theirs' then return MOVED_ON end
     return make_copy(key, copy, states, values, new)
   end
   -- Nothing could be made of it: it stays as it is.
