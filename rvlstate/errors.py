@@ -25,6 +25,7 @@ RvlstateError                     1   anything that rvlstate raises on purpose
 +-- StepFailedError               1   a step failed; what was done stays done
 +-- GateFailedError               3   a check in front of a cutover failed; the old index serves
 +-- InterruptedRunError           1   stopped on request between two steps
++-- ForgeError                    1   GitHub or GitLab cannot be reached, does not know the token, or refused
 """
 
 from __future__ import annotations
@@ -169,18 +170,21 @@ class PlanFileError(PlanError):
     """A plan file that cannot be read, or that was changed after it was written."""
 
 
+REVIEWED = "   (or apply a plan file that was reviewed)"
+
+
 class HazardsNotAllowedError(PlanError):
-    """The plan has consequences that nobody has agreed to; `codes` are their hazard codes."""
+    """The plan has consequences that nobody has agreed to; `codes` are their hazard codes, `command` what to repeat."""
 
     exit_code = 3
 
-    def __init__(self, codes: tuple[str, ...], lines: tuple[str, ...]) -> None:
+    def __init__(self, codes: tuple[str, ...], lines: tuple[str, ...], *, command: str = "apply") -> None:
         self.codes = codes
         flags = " ".join(f"--allow {code}" for code in codes)
         super().__init__(
             f"the plan has consequences that were not allowed: {', '.join(codes)}",
             why="\n".join(lines),
-            next_step=f"rvlstate apply {flags}   (or apply a plan file that was reviewed)",
+            next_step=f"rvlstate {command} {flags}{REVIEWED if command == 'apply' else ''}",
         )
 
 
@@ -189,9 +193,11 @@ class ChangeRefusedError(PlanError):
 
     exit_code = 3
 
-    def __init__(self, reasons: tuple[str, ...], *, next_step: str = "") -> None:
+    def __init__(
+        self, reasons: tuple[str, ...], *, next_step: str = "", what: str = "the plan cannot be carried out"
+    ) -> None:
         self.reasons = reasons
-        super().__init__("the plan cannot be carried out", why="\n".join(reasons), next_step=next_step)
+        super().__init__(what, why="\n".join(reasons), next_step=next_step)
 
 
 class PlannerBugError(PlanError):
@@ -227,10 +233,21 @@ class StepFailedError(RvlstateError):
 
 
 class GateFailedError(RvlstateError):
-    """A check in front of a cutover failed; the new index was removed and the old one still serves."""
+    """A check in front of a cutover failed; the new index was removed and the old one still serves.
+
+    `failed_checks` counts those of the project's own checks that failed, 0 where it was another gate.
+    """
 
     exit_code = 3
+
+    def __init__(self, what: str, *, why: str = "", next_step: str = "", failed_checks: int = 0) -> None:
+        super().__init__(what, why=why, next_step=next_step)
+        self.failed_checks = failed_checks
 
 
 class InterruptedRunError(RvlstateError):
     """Stopped on request (SIGINT, SIGTERM) between two steps; the lock is released, running again goes on."""
+
+
+class ForgeError(RvlstateError):
+    """GitHub or GitLab cannot be reached, does not know the token or the pull request, or refused what was asked."""

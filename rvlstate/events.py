@@ -68,11 +68,15 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed:
-    """A step failed; `cleanup` says what was removed again, "" if nothing was."""
+    """A step failed; `cleanup` says what was removed again, "" if nothing was.
+
+    `failed_checks` counts those of the project's own checks that failed.
+    """
 
     step: str
     error: str
     cleanup: str = ""
+    failed_checks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,25 @@ class RunFinished:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchStarted:
+    """A watch begins; `mode` is stage (copies are kept up to date), write (documents are converted) or wait."""
+
+    index: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateWritesFound:
+    """A pass of a watch found something: documents `converted`, copies `removed`; `bad` cannot be transformed."""
+
+    index: str
+    converted: int
+    removed: int
+    bad: int
+    seconds: float
+
+
 Event: TypeAlias = (
     LockAwaited
     | RunStarted
@@ -121,5 +144,7 @@ Event: TypeAlias = (
     | CommandRetried
     | OrderReceived
     | RunFinished
+    | WatchStarted
+    | LateWritesFound
 )
 OnEvent: TypeAlias = Callable[[Event], None]

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rvlstate import __version__
 from rvlstate.errors import PlannerBugError
 from rvlstate.events import OnEvent
+from rvlstate.executing import Workplace, carry_out
 from rvlstate.model.state import Record, State
-from rvlstate.plan.build import build_plan
 from rvlstate.plan.drift import Drift, declared_from, find_drift
-from rvlstate.plan.plan import Plan
+from rvlstate.plan.late_writes import late_layouts, with_late_writes
+from rvlstate.plan.operations import HoldCutover, SettleDocuments
+from rvlstate.plan.plan import Plan, Step
 from rvlstate.plan.rewriting import wanted_rewrites
-from rvlstate.plan.rollback_plan import Proposal
+from rvlstate.plan.rollback_plan import Proposal, Retreat
+from rvlstate.plan.sample import Sample
 from rvlstate.plan.situation import World
+from rvlstate.plan.standing import standings_of
+from rvlstate.plan.steering import Errand, applying, completing, cutting_over
 from rvlstate.runtime.admit import ApplyOptions, admit, refuse_missing_permissions
-from rvlstate.runtime.apply import Execution
 from rvlstate.runtime.clock import now_iso
-from rvlstate.runtime.drive import Driver
-from rvlstate.runtime.identity import identify
-from rvlstate.runtime.lease import Lease
-from rvlstate.runtime.listen import Listener
-from rvlstate.runtime.live_journal import LiveJournal
 from rvlstate.runtime.lock_info import read_lock
 from rvlstate.runtime.outcome import Report
 from rvlstate.runtime.status import Status, make_status, nothing_recorded, read_work
-from rvlstate.runtime.stop import StopRequest, stoppable
+from rvlstate.runtime.stop import stoppable
+from rvlstate.runtime.watch_notes import read_notes
 from rvlstate.runtime.world import inspect_world
 from rvlstate.session import Session, ignore
+
+if TYPE_CHECKING:
+    from rvlstate.watching import Watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,154 +51,186 @@ class Imported:
 class Project(Session):
     """A loaded project: plan, apply, and everything else that may change what is on the server."""
 
-    def plan(self, targets: tuple[str, ...] = ()) -> Plan:
-        """Compare declared, applied and live, and plan what leads from live to declared. Writes nothing."""
-        with self._translated():
-            return self._planned(self._sampled(self._world()), targets)
+    def plan(self, targets: tuple[str, ...] = (), *, postpone: bool = False) -> Plan:
+        """Compare declared, applied and live, and plan what leads from live to declared. Writes nothing.
+
+        `postpone`: a new index is built and verified, and waits for its cutover.
+        """
+        return self._proposed(applying(self.desired, postpone=postpone), targets)
+
+    def plan_against(self, saved: str | Path, targets: tuple[str, ...] = ()) -> Plan:
+        """The plan that leads from a saved state, or from what a plan file was made for, to the declared set.
+
+        No server is asked; the plan can be read, not applied. Raises PlanFileError, StateError.
+        """
+        from rvlstate.offline import plan_against
+
+        return plan_against(self.desired, Path(saved), targets)
 
     def apply(
-        self, plan: Plan | None = None, *, options: ApplyOptions | None = None, on_event: OnEvent = ignore
+        self,
+        plan: Plan | None = None,
+        *,
+        options: ApplyOptions | None = None,
+        on_event: OnEvent = ignore,
+        postpone: bool = False,
     ) -> Report:
         """Carry out a plan (None: the plan of this moment) under the lock, and see that nothing is left to do.
 
-        Raises PlanStaleError, ChangeRefusedError, HazardsNotAllowedError, LockHeldError, PermissionMissingError before
-        anything is written; StepFailedError, GateFailedError, LockLostError, InterruptedRunError,
-        ServerUnreachableError on the way.
+        `postpone` holds also where the plan was made without it. Raises PlanStaleError, ChangeRefusedError,
+        HazardsNotAllowedError, LockHeldError, PermissionMissingError before anything is written; StepFailedError,
+        GateFailedError, LockLostError, InterruptedRunError, ServerUnreachableError on the way.
         """
-        agreed = options or ApplyOptions()
+        errand = applying(self.desired, postpone=postpone)
+        return self._carry_out(errand, plan, options or ApplyOptions(), on_event)
+
+    def propose_cutover(self, name: str) -> Plan:
+        """What leads the name to the new index that is ready for it. Writes nothing.
+
+        Raises UsageError for a name that is not managed, ChangeRefusedError where there is no cutover to be made.
+        """
+        return self._proposed(cutting_over(self.desired, name))
+
+    def cutover(
+        self, name: str, plan: Plan | None = None, *, options: ApplyOptions | None = None, on_event: OnEvent = ignore
+    ) -> Report:
+        """Catch up, verify again, lead the name to the new index, and go on as declared. Raises what `apply` does."""
+        return self._carry_out(cutting_over(self.desired, name), plan, options or ApplyOptions(), on_event)
+
+    def propose_complete(self, name: str) -> Plan:
+        """What brings a change that is cut over to its end. Writes nothing. Raises what `propose_cutover` does."""
+        return self._proposed(completing(self.desired, name))
+
+    def complete(
+        self, name: str, plan: Plan | None = None, *, options: ApplyOptions | None = None, on_event: OnEvent = ignore
+    ) -> Report:
+        """Give the old index up, put documents in place, settle. Raises what `apply` does."""
+        return self._carry_out(completing(self.desired, name), plan, options or ApplyOptions(), on_event)
+
+    def watch(self, name: str, *, on_event: OnEvent = ignore) -> Watched:
+        """Go on bringing what is written in the old layout into the new one, until SIGINT or SIGTERM asks to stop.
+
+        Raises UsageError, ChangeRefusedError where there is nothing to be watched, and when that ends.
+        """
+        from rvlstate.watching import watch
+
+        with self.translated(), stoppable() as stop:
+            return watch(self, name, stop, on_event)
+
+    def _proposed(self, errand: Errand, targets: tuple[str, ...] = ()) -> Plan:
+        with self.translated():
+            return _planned(errand, self._sampled(errand, self._world()), targets)
+
+    def _carry_out(self, errand: Errand, plan: Plan | None, agreed: ApplyOptions, on_event: OnEvent) -> Report:
+        """Plan again under the lock, see whether that may be done, do it, and say what is left."""
         with (
-            self._translated(),
+            self.translated(),
             stoppable() as stop,
-            self._lease("apply", agreed.lock_timeout, stop, on_event) as lease,
+            self.lease(errand.command, agreed.lock_timeout, stop, on_event) as lease,
         ):
-            world = self._sampled(self._world())
-            fresh = self._planned(world, plan.targets if plan else ())
+            world = self._sampled(errand, self._world())
+            targets = plan.targets if plan else ()
+            fresh = _planned(errand, world, targets)
             given = None if agreed.replan else plan
             chosen = admit(given or fresh, fresh, world.state, agreed, self.desired.policy.allow)
             if chosen.empty and not _unfinished(world.state):
-                return Report(run="", result="nothing", plan_empty=True)
+                return self._ended(errand, Report(run="", result="nothing"), targets, world)
             refuse_missing_permissions(self.connection, chosen)
             plan_id = given.id if given else chosen.id
-            report = self._execute(chosen, plan_id, world.remembered, lease=lease, stop=stop, on_event=on_event)
-            return replace(report, plan_empty=self._confirm_settled(chosen.targets))
+            work = Workplace(session=self, lease=lease, stop=stop, on_event=on_event)
+            report = carry_out(work, chosen, world.remembered, plan_id=plan_id, operation=errand.command)
+            held = frozenset(step.index for step in chosen.steps if isinstance(step.operation, HoldCutover))
+            settled = tuple(step.index for step in chosen.steps if _is_settling(step))
+            ended = self._ended(errand.holding(held), report, targets, self._world())
+            return replace(ended, late_writers=settled)
 
-    def propose_rollback(self, name: str, *, backup: str | Path | None = None) -> Proposal:
+    def propose_rollback(self, name: str, *, backup: str | Path | None = None) -> Proposal | Retreat:
         """What a rollback of an index would do, with figures; `backup` instead of the declared folder. Writes nothing.
 
         Raises UsageError for a name that is not managed, ChangeRefusedError where nothing can be taken back.
         """
         from rvlstate.rolling_back import propose
 
-        with self._translated():
+        with self.translated():
             return propose(self, name, backup)
 
     def rollback(
         self, name: str, *, backup: str | Path | None = None, lock_timeout: float = 0.0, on_event: OnEvent = ignore
     ) -> Report:
-        """Take a change of documents back from its backup, under the lock; run again, it goes on with what is left.
+        """Take a change back, by its phases or from its backup, under the lock; run again, it goes on.
 
         Raises what `propose_rollback` and `apply` raise.
         """
         from rvlstate.rolling_back import propose
 
-        with self._translated(), stoppable() as stop, self._lease("rollback", lock_timeout, stop, on_event) as lease:
+        with self.translated(), stoppable() as stop, self.lease("rollback", lock_timeout, stop, on_event) as lease:
             proposal = propose(self, name, backup)
             refuse_missing_permissions(self.connection, proposal.plan)
-            state = proposal.world.remembered
-            plan = proposal.plan
-            return self._execute(plan, plan.id, state, lease=lease, stop=stop, on_event=on_event, operation="rollback")
+            work = Workplace(session=self, lease=lease, stop=stop, on_event=on_event)
+            return carry_out(work, proposal.plan, proposal.world.remembered, operation="rollback")
 
-    def _execute(
-        self,
-        plan: Plan,
-        plan_id: str,
-        state: State,
-        *,
-        lease: Lease,
-        stop: StopRequest,
-        on_event: OnEvent,
-        operation: str = "apply",
-    ) -> Report:
-        from rvlstate.runtime.desk import Desk, Whose  # brings numpy along, which plan can do without
+    def _ended(self, errand: Errand, report: Report, targets: tuple[str, ...], world: World) -> Report:
+        """The report with what is left: nothing but what waits. Raises PlannerBugError for anything else.
 
-        run = uuid.uuid4().hex[:12]
-        told = LiveJournal(self._journal, run, on_event)
-        listener = Listener(self.connection.keys, self.name, lease=lease, stop=stop, on_event=told)
-        desk = Desk(
-            connection=self.connection,
-            whose=Whose(
-                project=self.name,
-                lineage=state.lineage,
-                folder=self.path.parent,
-                records={record.name: record for record in state.records},
-            ),
-            lease=lease,
-            stop=stop,
-            on_event=told,
-            throttle=listener,
-        )
-        with listener, desk:
-            execution = Execution(
-                plan=plan,
-                plan_id=plan_id,
-                url=self.connection.url,
-                state=state,
-                store=self._store,
-                journal=self._journal,
-                lease=lease,
-                driver=Driver(self.connection, guard=lease.check, stop=stop, on_event=told, desk=desk),
-                stop=stop,
-                on_event=told,
-                run=run,
-                operation=operation,
-            )
-            desk.note_settled = execution.note_settled
-            codes = tuple(hazard.code for hazard in plan.hazards)
-            return execution.carry_out(identify(), codes)
-
-    def _confirm_settled(self, targets: tuple[str, ...]) -> bool:
-        left = self._planned(self._world(), targets)
-        if left.steps:
+        An old index whose time ran out meanwhile is left to the next run.
+        """
+        left = errand.left(replace(world, now=0), targets)
+        if left.steps and report.result != "nothing":
             raise PlannerBugError(
                 "every step was carried out, and the server is still not as declared",
                 why="\n".join(f"left: {step.operation.summary}" for step in left.steps),
                 next_step="run rvlstate plan: somebody else may have changed indexes meanwhile. If not, report it.",
             )
-        return left.empty
+        about = {index.name for index in left.indexes}
+        waits = standings_of(world, self.desired.policy.retain_old)
+        return replace(report, plan_empty=left.empty, waits=tuple(one for one in waits if one.name in about))
 
     def drift(self) -> Drift:
         """What others changed on the server since it was last applied; an apply in progress is not drift."""
-        with self._translated():
+        with self.translated():
             lock = read_lock(self.connection.keys, self.name)
             world = self._recorded_world()
             if not world.state.lineage and lock is None:
                 raise nothing_recorded(self.name)
             drift = find_drift(world, self.name)
+            if lock is None:
+                drift = with_late_writes(drift, self._late_writes(world), world)
         if lock is not None:
             return replace(drift, indexes=(), in_progress=lock.describe())
         return drift
 
+    def _late_writes(self, world: World) -> Mapping[str, Sample]:
+        """A look at documents of those indexes whose last change tells the old layout from the new one."""
+        layouts = late_layouts(world.state)
+        if not layouts:
+            return {}
+        from rvlstate.runtime.sampling import take_samples
+
+        return take_samples(self.connection, self.name, layouts)
+
     def status(self) -> Status:
         """Where every managed index stands, who is at work, and what to do next."""
-        with self._translated():
+        with self.translated():
             world = self._recorded_world()
             lock = read_lock(self.connection.keys, self.name)
-            journal = self._journal
+            journal = self.journal
             interrupted = journal.interrupted() if lock is None else None
             last = next(iter(journal.list_runs(1)), None)
             work = read_work(self.connection.keys, self.name, lock, interrupted)
-        return make_status(world, find_drift(world, self.name), lock, interrupted, last, work=work)
+            notes = read_notes(self.connection.keys, self.name, world.state)
+        drift, retain_old = find_drift(world, self.name), self.desired.policy.retain_old
+        return make_status(world, drift, lock, interrupted, last, work=work, watched=notes, retain_old=retain_old)
 
     def import_indexes(self, names: tuple[str, ...], *, everything: bool = False) -> tuple[Imported, ...]:
         """Write schema files for live indexes and take them into the state, so that the next plan is empty."""
         from rvlstate.importing import import_indexes
 
-        with self._translated(), stoppable() as stop, self._lease("import", 0.0, stop, ignore) as lease:
+        with self.translated(), stoppable() as stop, self.lease("import", 0.0, stop, ignore) as lease:
             return import_indexes(self, names, lease, everything=everything)
 
     def rebuild_state(self) -> State:
         """Write the state anew from the live server and the declared set; for a state that was lost or damaged."""
-        with self._translated(), stoppable() as stop, self._lease("state rebuild", 0.0, stop, ignore) as lease:
+        with self.translated(), stoppable() as stop, self.lease("state rebuild", 0.0, stop, ignore) as lease:
             world = self._stateless_world()
             records = tuple(
                 Record(name=wanted.name, physical=index.name, definition=world.definition(index))
@@ -203,14 +238,14 @@ class Project(Session):
                 for index in (world.catalog.index(world.catalog.resolve(wanted.name) or ""),)
                 if index is not None
             )
-            return self._store.replace(State(records=records), lease)
+            return self.store.replace(State(records=records), lease)
 
     def _world(self) -> World:
-        return inspect_world(self.connection, self._store, self.desired)
+        return inspect_world(self.connection, self.store, self.desired)
 
-    def _sampled(self, world: World) -> World:
+    def _sampled(self, errand: Errand, world: World) -> World:
         """The world with what a look at some documents tells, where documents are to be rewritten."""
-        rewrites = wanted_rewrites(self.desired, world)
+        rewrites = wanted_rewrites(errand.desired, world)
         if not rewrites:
             return world
         from rvlstate.runtime.sampling import take_samples
@@ -219,8 +254,8 @@ class Project(Session):
 
     def _recorded_world(self) -> World:
         """The world as the state alone asks for it: declarations play no part in drift and status."""
-        declared = declared_from(self.name, self._store.load())
-        return inspect_world(self.connection, self._store, declared)
+        declared = declared_from(self.name, self.store.load())
+        return inspect_world(self.connection, self.store, declared)
 
     def _stateless_world(self) -> World:
         from rvlstate.plan.build import candidate_names
@@ -231,8 +266,15 @@ class Project(Session):
         names = candidate_names(self.desired, State())
         return World(catalog=inspect_catalog(self.connection, names, profile), state=State(), server=profile)
 
-    def _planned(self, world: World, targets: tuple[str, ...]) -> Plan:
-        return build_plan(self.desired, world, targets=targets, created_at=now_iso(), version=__version__)
+
+def _planned(errand: Errand, world: World, targets: tuple[str, ...]) -> Plan:
+    return errand.plan(world, targets, created_at=now_iso(), version=__version__)
+
+
+def _is_settling(step: Step) -> bool:
+    """Whether documents are in another layout when a step is done."""
+    operation = step.operation
+    return isinstance(operation, SettleDocuments) and operation.rewrite.touches_documents
 
 
 def _unfinished(state: State) -> bool:

@@ -1,24 +1,30 @@
-"""Rolling back: from a folder with original values to a plan that takes a change of documents back."""
+"""Rolling back: a plan that takes a change back, by its phases, or from a folder with original values."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rvlstate import __version__
-from rvlstate.errors import ChangeRefusedError, UsageError
+from rvlstate.errors import ChangeRefusedError
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.build import candidate_names
 from rvlstate.plan.effects import Pace
+from rvlstate.plan.operations import CreateIndex
+from rvlstate.plan.phases import companions, present
 from rvlstate.plan.rollback import Rollback, rollback_refusals
-from rvlstate.plan.rollback_plan import Proposal, rollback_plan
+from rvlstate.plan.rollback_plan import Proposal, Retreat, retreat_plan, rollback_plan
 from rvlstate.plan.situation import World
+from rvlstate.plan.steering import require_managed
 from rvlstate.runtime.backup.folder import Backup, find_backups
 from rvlstate.runtime.backup.reader import verify
-from rvlstate.runtime.clock import now_iso
+from rvlstate.runtime.clock import now_iso, now_ms
 from rvlstate.runtime.documents.restore import sample_restoration
 from rvlstate.runtime.inspect import inspect_catalog
 from rvlstate.runtime.profile import inspect_server
+from rvlstate.runtime.sampling import take_samples
 
 if TYPE_CHECKING:
     from rvlstate.project import Project
@@ -26,26 +32,71 @@ if TYPE_CHECKING:
 SAMPLED_ROWS = 1000
 
 
-def propose(project: Project, name: str, backup: str | Path | None = None) -> Proposal:
-    """What a rollback of `name` would do, from `backup` (by default its declared folder); the whole backup is read.
+def propose(project: Project, name: str, backup: str | Path | None = None) -> Proposal | Retreat:
+    """What a rollback of `name` would do: by the phases of its change, or from a backup, which is read as a whole.
 
-    Nothing is written. Raises UsageError for a name that is not managed, ChangeRefusedError where there is no backup,
-    one of something else, or nothing to take back.
+    `backup` is the folder, by default the declared one. Nothing is written. Raises UsageError for a name that is not
+    managed, ChangeRefusedError where there is no backup, one of something else, or nothing to take back.
     """
     state = project.store.load()
-    if state.record(name) is None and state.rewrite(name) is None:
-        known = sorted({*(record.name for record in state.records), *(rewrite.name for rewrite in state.rewrites)})
-        raise UsageError(
-            f"{name} is not managed by this project",
-            next_step=f"choose from: {', '.join(known) or 'nothing is managed yet'}",
-        )
+    require_managed(name, state)
+    begun = state.rewrite(name)
+    if begun is not None and begun.phased:
+        world = _world_of(project, begun, state)
+        if present(begun, world).phase != "promoting":
+            return _retreat(project, begun, world)
+        _refuse_without_backup(project, begun, backup)
     found = _backup(project, name, backup, state)
     rollback = _rollback(project, found, state)
-    world = _world(project, rollback, state)
+    world = _world_of(project, rollback.rewrite, state)
     refusals = rollback_refusals(rollback, world)
     if refusals:
         raise ChangeRefusedError(refusals)
     return _proposal(project, found, rollback, world)
+
+
+def _retreat(project: Project, begun: Rewrite, world: World) -> Retreat:
+    """The way back while no document was touched."""
+    plan = retreat_plan(begun, world, project=project.name, created_at=now_iso(), version=__version__)
+    rewrite, (index,) = present(begun, world), plan.indexes
+    rebuilds = any(isinstance(step.operation, CreateIndex) for step in plan.steps)
+    return Retreat(
+        rewrite=rewrite,
+        plan=plan,
+        world=world,
+        newer=_newer(project, rewrite),
+        rebuilds=rebuilds,
+        seconds=index.impact.estimated_seconds if rebuilds else 0.0,
+    )
+
+
+def _newer(project: Project, rewrite: Rewrite) -> int | None:
+    """About how many documents are in the new layout, by a look at some; None where they do not tell."""
+    if not rewrite.touches_documents:
+        return 0
+    if rewrite.strategy != "staged" or not rewrite.told_by_content or rewrite.moves:
+        return None
+    sample = take_samples(project.connection, project.name, {rewrite.name: rewrite})[rewrite.name]
+    done = max(sample.documents - sample.todo, 0)
+    return round(max(rewrite.documents, sample.documents) * done / sample.documents) if sample.documents else 0
+
+
+def _refuse_without_backup(project: Project, begun: Rewrite, named: str | Path | None) -> None:
+    """Raise ChangeRefusedError for a change whose documents are being put in place, with nothing to restore from."""
+    name, declared = begun.name, project.desired.index(begun.name)
+    if named or (declared is not None and declared.backup):
+        return
+    raise ChangeRefusedError(
+        (
+            (
+                f"{name}: its documents are being put in place, and the original values of {begun.documents:,} of them "
+                f"are gone, or will be; indexes.{name}.backup keeps them next time."
+            ),
+        ),
+        what="there is no way back from here",
+        next_step=f"finish it with rvlstate complete {name}; then declare the old definition and apply, which converts "
+        "back where that is possible.",
+    )
 
 
 def _proposal(project: Project, found: Backup, rollback: Rollback, world: World) -> Proposal:
@@ -113,6 +164,9 @@ def _rollback(project: Project, backup: Backup, state: State) -> Rollback:
     """What is to be taken back; the state knows best how far the change got."""
     manifest = backup.manifest
     rewrite = state.rewrite(manifest.rewrite.name) or manifest.rewrite
+    if rewrite.phased:
+        # From here on its phases say nothing any more: documents are restored one by one, with the new index gone.
+        rewrite = replace(rewrite, strategy="recreate")
     declared = project.desired.index(rewrite.name)
     pace = Pace()
     if declared is not None:
@@ -120,14 +174,16 @@ def _rollback(project: Project, backup: Backup, state: State) -> Rollback:
     return Rollback(rewrite=rewrite, backup=str(backup.folder), record=manifest.record, pace=pace)
 
 
-def _world(project: Project, rollback: Rollback, state: State) -> World:
+def _world_of(project: Project, rewrite: Rewrite, state: State) -> World:
     profile = inspect_server(project.connection)
-    names = candidate_names(project.desired, state) | {rollback.name, rollback.rewrite.physical}
-    catalog = inspect_catalog(project.connection, names | set(rollback.rewrite.aliases), profile)
+    names = candidate_names(project.desired, state) | {rewrite.name, rewrite.physical, *companions(rewrite.name)}
+    catalog = inspect_catalog(project.connection, names | set(rewrite.aliases), profile)
     return World(
         catalog=catalog,
         state=state,
         server=profile,
         foreign=project.store.foreign(),
         address=project.connection.url,
+        project=project.name,
+        now=now_ms(),
     )

@@ -22,6 +22,7 @@ from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.lock import acquire, chosen_lease, unlock
 from rvlstate.runtime.lock_info import LockInfo
+from rvlstate.runtime.run_report import Event as ToldEvent
 from rvlstate.runtime.run_report import RunReport, RunSummary
 from rvlstate.runtime.state_store import StateStore
 from rvlstate.runtime.stop import StopRequest
@@ -40,6 +41,7 @@ class Session:
 
     def __init__(self, spec: ProjectFile, redis_url: str) -> None:
         self.path = spec.path
+        self.environment = spec.environment
         self.redis_url = redis_url
         self.desired = spec.desired
         self.warnings = spec.warnings
@@ -54,22 +56,24 @@ class Session:
         redis_url: str | None = None,
         environ: Mapping[str, str] | None = None,
         schemas: Literal["required", "optional", "ignored"] = "required",
+        env: str = "",
     ) -> Self:
         """Read and check the project file and all schema files. Raises SpecError; does not connect.
 
         `schemas`: "optional" accepts a set that is still empty (import fills it); "ignored" reads the project file
-        alone, for commands that must work while a schema is broken (status, unlock).
+        alone, for commands that must work while a schema is broken (status, unlock). `env`: the environment, whose
+        overlay `rvlstate.<env>.yaml` is laid over the project file.
         """
         variables = os.environ if environ is None else environ
         if schemas == "ignored":
-            spec = load_settings(Path(path), variables)
+            spec = load_settings(Path(path), variables, env)
         else:
             try:
-                spec = load_project(Path(path), variables)
+                spec = load_project(Path(path), variables, env)
             except NoSchemasError:
                 if schemas == "required":
                     raise
-                spec = load_settings(Path(path), variables)
+                spec = load_settings(Path(path), variables, env)
         return cls(spec, resolve_url(redis_url, Path()) if redis_url else spec.redis_url)
 
     @property
@@ -91,50 +95,56 @@ class Session:
 
     def state(self) -> State:
         """The recorded state. Raises StateError if it cannot be trusted."""
-        with self._translated():
-            return self._store.load()
+        with self.translated():
+            return self.store.load()
 
     def pull_state(self) -> str:
         """What is stored as the state, as JSON text, damaged or not."""
-        with self._translated():
-            return self._store.pull()
+        with self.translated():
+            return self.store.pull()
 
     def unlock(self, lock_id: str) -> LockInfo:
         """Take the lock away from a holder that is known to be dead; a living one stops at its next step."""
-        with self._translated():
+        with self.translated():
             return unlock(self.connection.keys, self.name, lock_id)
 
     def pause(self) -> Ordered:
         """Have the run in progress wait at its next safe place. Raises StateError if there is none."""
-        with self._translated():
+        with self.translated():
             return control.pause(self.connection.keys, self.name, identify())
 
     def resume(self) -> Ordered:
         """Have a paused run go on. Raises StateError if no run is in progress."""
-        with self._translated():
+        with self.translated():
             return control.resume(self.connection.keys, self.name, identify())
 
     def throttle(self, rate: float) -> Ordered:
         """Limit the run in progress to `rate` documents a second (0: no limit). Raises StateError if there is none."""
-        with self._translated():
+        with self.translated():
             return control.throttle(self.connection.keys, self.name, identify(), rate)
 
     def abort(self) -> Ordered:
         """Have the run in progress stop as SIGTERM does. Raises StateError if there is none."""
-        with self._translated():
+        with self.translated():
             return control.abort(self.connection.keys, self.name, identify())
 
     def history(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The latest runs, newest first."""
-        with self._translated():
-            return self._journal.list_runs(limit)
+        with self.translated():
+            return self.journal.list_runs(limit)
 
     def run(self, run_id: str) -> RunReport | None:
         """The report of one run; None if it is not kept."""
-        with self._translated():
-            return self._journal.read_run(run_id)
+        with self.translated():
+            return self.journal.read_run(run_id)
 
-    def _translated(self) -> AbstractContextManager[None]:
+    def run_events(self, run_id: str) -> tuple[ToldEvent, ...]:
+        """What one run told while it went on, oldest first, as far as that is kept."""
+        with self.translated():
+            return self.journal.run_events(run_id)
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Within it, what the connection raises comes as an error of rvlstate."""
         return translated(self.connection)
 
     @property
@@ -147,17 +157,15 @@ class Session:
     @property
     def store(self) -> StateStore:
         """Where the state is kept."""
-        return self._store
-
-    @property
-    def _store(self) -> StateStore:
         return StateStore(self.connection.keys, self.name)
 
     @property
-    def _journal(self) -> Journal:
+    def journal(self) -> Journal:
+        """Where runs are written down."""
         return Journal(self.connection.keys, self.name)
 
-    def _lease(self, operation: str, timeout: float, stop: StopRequest, on_event: OnEvent) -> Lease:
+    def lease(self, operation: str, timeout: float, stop: StopRequest, on_event: OnEvent) -> Lease:
+        """The lock on the state, waited for up to `timeout` seconds. Raises LockHeldError, InterruptedRunError."""
         return acquire(
             self.connection.keys,
             self.name,

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rvlstate.model.canonical import canonicalise, mask
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile, Statistics
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import Desired, DesiredIndex, FieldSettings, Policy
 from rvlstate.model.field import GeoField, Hnsw, NumericField, TagField, TextField, VectorField
-from rvlstate.model.state import Record, State
+from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.state import Intent, Record, State
 from rvlstate.model.transform import Cast
 from rvlstate.plan.build import build_plan
 from rvlstate.plan.plan import Plan
 from rvlstate.plan.situation import World
 
 GIB = 1 << 30
+NOW = 1_778_839_200_000
+"""The instant of `created_at` in ms since 1970."""
+
 SERVER = ServerProfile(
     redis="8.2.3",
     search="2.10.5",
@@ -76,7 +81,12 @@ def declared(name: str, definition: IndexDefinition, **settings: object) -> Desi
 
 
 def make_plan(
-    wanted: list[DesiredIndex], there: list[Live], *, server: ServerProfile = SERVER, policy: Policy | None = None
+    wanted: list[DesiredIndex],
+    there: list[Live],
+    *,
+    server: ServerProfile = SERVER,
+    policy: Policy | None = None,
+    rewrites: tuple[Rewrite, ...] = (),
 ) -> Plan:
     """The plan that leads from what is there to what is wanted."""
     catalog = Catalog(
@@ -96,11 +106,20 @@ def make_plan(
         for item in sorted(there, key=lambda item: item.name)
         if item.applied is not None
     )
-    state = State(lineage="6f1e", serial=7, records=records) if records else State()
+    aside = {rewrite.name: {rewrite.physical, rewrite.target} for rewrite in rewrites}
+    intents = tuple(
+        Intent(physical=physical, name=name, definition=record.definition)
+        for name, physicals in sorted(aside.items())
+        for record in records
+        if record.name == name
+        for physical in sorted(physicals - {record.physical})
+    )
+    state = State(lineage="6f1e", serial=7, records=records, intents=intents, rewrites=rewrites)
+    state = state if records else State()
     indexes = tuple(sorted(wanted, key=lambda index: index.name))
     return build_plan(
         Desired(project="shop", indexes=indexes, policy=policy or Policy()),
-        World(catalog=catalog, state=state, server=server),
+        World(catalog=catalog, state=state, server=server, project="shop", now=NOW),
         created_at="2026-05-15T10:00:00Z",
         version="0.1.0",
     )
@@ -199,20 +218,53 @@ def refused() -> Plan:
     )
 
 
-def deferred() -> Plan:
-    """Payload changes: planned, with their hazards, and carried out by a later version."""
-    settings = (("embedding", FieldSettings(transform=(Cast(),))), ("headline", FieldSettings(renamed_from="title")))
-    fields = (
-        TextField(name="headline", identifier="headline"),
-        PRODUCTS.fields[1],
-        replace(EMBEDDING, datatype="float16"),
-    )
+def staged() -> Plan:
+    """Documents change while search goes on: copies, a build, promotion, and a hold in front of the cutover."""
+    settings = (("embedding", FieldSettings(transform=(Cast(),))),)
+    fields = (*PRODUCTS.fields[:2], replace(EMBEDDING, datatype="float16"))
+    halved = replace(PRODUCTS, fields=fields)
     return make_plan(
         [
-            declared("products", replace(PRODUCTS, fields=fields, prefixes=("item:",)), fields=settings),
+            declared("products", halved, fields=settings, cutover="manual"),
             declared("categories", plus(CATEGORIES, PLACE)),
         ],
         [live("products", PRODUCTS, BIG), live("categories", CATEGORIES)],
+    )
+
+
+def waiting() -> Plan:
+    """One new index is ready and held, one old index is kept behind its cutover: nothing is to be done now."""
+    heavier = with_field(CATEGORIES, "label", weight=3.0)
+    topics = replace(CATEGORIES, prefixes=("topic:",))
+    heavier_topics = replace(heavier, prefixes=("topic:",))
+    ready = begun("categories", CATEGORIES, heavier, phase="ready")
+    kept = begun("topics", topics, heavier_topics, phase="serving", cutover_at=NOW - 600_000)
+    there = [
+        live("categories", CATEGORIES),
+        Live(physical="categories@2", name="categories.next", definition=heavier),
+        Live(physical="topics@1", name="topics.prev", definition=topics),
+        Live(physical="topics@2", name="topics", definition=heavier_topics, applied=heavier_topics),
+    ]
+    return make_plan(
+        [declared("categories", heavier, cutover="manual"), declared("topics", heavier_topics)],
+        there,
+        policy=Policy(retain_old=3600.0),
+        rewrites=(ready, kept),
+    )
+
+
+def begun(name: str, before: IndexDefinition, after: IndexDefinition, **standing: Any) -> Rewrite:
+    """A change of an index alone that goes through phases."""
+    return Rewrite(
+        id=f"{name}-7",
+        name=name,
+        strategy="shadow",
+        before=canonicalise(before),
+        after=canonicalise(after),
+        physical=f"{name}@1",
+        target=f"{name}@2",
+        documents=5_000,
+        **standing,
     )
 
 
@@ -269,7 +321,8 @@ CASES: dict[str, Callable[[], Plan]] = {
         rename,
         hijacked,
         refused,
-        deferred,
+        staged,
+        waiting,
         drift,
         empty,
         many,

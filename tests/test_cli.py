@@ -15,7 +15,7 @@ import pytest
 import yaml
 from cli_kit import Cli, outcome
 
-from rvlstate.cli.catalogue import COMMANDS, LATER
+from rvlstate.cli.catalogue import COMMANDS
 from rvlstate.cli.main import root
 from rvlstate.cli.reference import render_reference
 
@@ -93,17 +93,6 @@ def test_a_wrong_command_line_exits_64_and_says_what_was_meant(
     assert (told.code, told.out) == (64, "")
     assert told.err.startswith("Error: ")
     assert WRONG[words] in told.err
-
-
-@pytest.mark.parametrize("name", sorted(LATER))
-@pytest.mark.parametrize("rest", [[], ["products", "--force"], ["--help"]])
-def test_a_command_of_a_later_version_is_told_as_such(
-    name: str, rest: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Whatever stands behind it."""
-    told = outcome(capsys, name, *rest)
-    assert told.code == 64
-    assert f"rvlstate {name} comes with a later version" in told.err
 
 
 @pytest.mark.parametrize("words", [["--log-format", "json", "aply"], ["plan", "--log-format=json", "--nope"]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli_kit import Cli
+from cli_kit import Cli, on_terminal
 
 pytest_plugins = ("cli_fixtures",)
 
@@ -92,13 +92,26 @@ def test_a_change_that_cannot_be_made_exits_3_after_the_plan_was_shown(cli: Cli)
     assert cli.run("apply", "--yes", "--target", "categories").code == 0
 
 
-def test_what_a_later_version_carries_out_is_planned_and_not_applied(cli: Cli) -> None:
-    """The plan shows it and exits 0, apply exits 3."""
+def test_a_new_index_that_is_held_waits_for_its_cutover(cli: Cli) -> None:
+    """The plan says so; apply exits 0 and names the command, and cutover asks as apply does."""
     cli.applied()
-    cli.declare("products", "title:text", "price:numeric", prefix="item")
+    with (cli.folder / "rvlstate.yaml").open("a", encoding="utf-8") as file:
+        file.write("indexes: {products: {cutover: manual}}\n")
+    cli.declare("products", "title:tag", "price:numeric")
     plan = cli.run("plan")
     assert plan.code == 0
-    assert "not yet: " in plan.out
-    assert "Not yet: products (see above)" in plan.out
+    assert "waiting: cutover: manual" in plan.out
+    assert "Waiting: products (see above)" in plan.out
     assert cli.run("plan", "--detailed-exitcode").code == 2
-    assert cli.run("apply", "--yes").code == 3
+    applied = cli.run("apply", "--yes")
+    assert applied.code == 0
+    assert "Waiting: products" in applied.out
+    assert "rvlstate cutover products" in applied.out
+    assert cli.run("plan", "--detailed-exitcode").code == 2
+    refused = on_terminal(cli, ["cutover", "products"], answer="no\n")
+    assert refused.code == 1
+    assert "not cut over" in refused.out
+    done = on_terminal(cli, ["cutover", "products"], answer="yes\n")
+    assert done.code == 0, done.out
+    assert "Cut over: " in done.out
+    assert cli.run("plan", "--detailed-exitcode").code == 0

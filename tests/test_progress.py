@@ -30,6 +30,8 @@ EVENTS: tuple[events.Event, ...] = (
     events.StepFailed(step="a/2", error="no", cleanup="a@2 was removed again"),
     events.StepSkipped(step="b/1", because="a/2"),
     events.RunFinished(run="r1", result="failed", seconds=13.0),
+    events.WatchStarted(index="a", mode="write"),
+    events.LateWritesFound(index="a", converted=2, removed=1, bad=0, seconds=0.2),
 )
 
 
@@ -42,7 +44,7 @@ def test_event_names_are_stable() -> None:
     """Scripts that read the log rely on these."""
     assert [event_name(kind) for kind in get_args(events.Event)] == [
         *("lock_awaited", "run_started", "step_started", "step_progressed", "step_finished", "step_failed"),
-        *("step_skipped", "command_retried", "order_received", "run_finished"),
+        *("step_skipped", "command_retried", "order_received", "run_finished", "watch_started", "late_writes_found"),
     ]
 
 
@@ -99,6 +101,8 @@ def test_a_log_tells_steps_and_throttles_progress() -> None:
         "2/2  alias a -> a@2  failed\n"
         "    a@2 was removed again\n"
         "b/1  skipped, because this failed: alias a -> a@2\n"
+        "watching a: documents in the old layout are converted\n"
+        "a: 2 late writes brought into the new layout, 1 copy removed, in 0.20 s\n"
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from render_cases import CATEGORIES, declared, live, make_plan, plus, unmanaged
-from view_kit import OFFER, Terminal, patient, rendered_text
+from view_kit import Terminal, patient, rendered_text
 
 from rvlstate.errors import HazardsNotAllowedError, RvlstateError, SpecError
 from rvlstate.model.field import UNREVEALED, TagField, Value
@@ -21,7 +21,6 @@ from rvlstate.views.graph import dot_graph, mermaid_graph
 from rvlstate.views.impact_words import impact_words
 from rvlstate.views.markdown import cell, code, fence, prose, table
 from rvlstate.views.paper import Cell, Paper, paper_for, plain_text, write_out
-from rvlstate.views.plan_markdown import render_plan
 from rvlstate.views.plan_text import Detail
 from rvlstate.views.quantities import count, number, size, span, stopwatch
 from rvlstate.views.untrusted import lines_of, printable
@@ -46,25 +45,6 @@ def test_no_name_reaches_the_terminal_as_anything_but_text(name: str, field: str
     """Each line of the text view is printable: no control character, escape sequence or bidi mark passes."""
     text = rendered_text(hostile_plan(name, field), detail=Detail(everything=True))
     assert all(line.isprintable() for line in text.split("\n"))
-
-
-@patient
-@given(name=NAMES, field=NAMES)
-def test_no_name_is_active_in_markdown(name: str, field: str) -> None:
-    """Names start no HTML, link, image, mention or heading, and break out of no table and no fence."""
-    tokens = list(_flat(MarkdownIt("commonmark").enable("table").parse(render_plan(hostile_plan(name, field), OFFER))))
-    html = [token.content for token in tokens if token.type in ("html_block", "html_inline")]
-    assert [line for text in html for line in text.strip().splitlines()] == [
-        *("<details>", "<summary>1 step</summary>", "</details>"),
-    ]
-    kinds = [token.type for token in tokens]
-    assert not {"link_open", "image", "em_open_x", "code_block", "hr"} & set(kinds)
-    assert kinds.count("heading_open") == 1
-    assert kinds.count("fence") == 1
-    assert kinds.count("table_open") == 2
-    assert kinds.count("td_open") == 6 + 5
-    prose_text = "".join(token.content for token in tokens if token.type == "text")
-    assert not re.search(r"[@#]\w|://", prose_text)
 
 
 @patient

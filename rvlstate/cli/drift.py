@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from rvlstate.cli.observing import metrics_file_option, write_metrics_file
 from rvlstate.cli.opening import offer, open_project
 from rvlstate.cli.options import Command, Globals, format_option, global_options, pass_globals
 from rvlstate.cli.output import show, show_json
@@ -13,6 +14,7 @@ DRIFT = 2
 
 
 @click.command("drift", cls=Command)
+@metrics_file_option
 @format_option("text", "json", "markdown")
 @global_options
 @pass_globals
@@ -25,6 +27,7 @@ def command(settings: Globals, form: str) -> int:
 
     with open_project(settings, "ignored") as project:
         drift = project.drift()
+        write_metrics_file(settings, project, drift)
         told = offer(settings, project)
     if form == "json":
         show_json(drift_data(drift))

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from rvlstate.cli.catalogue import COMMANDS, LATER
+from rvlstate.cli.catalogue import COMMANDS
 from rvlstate.cli.options import write_options
 from rvlstate.errors import UsageError
 
@@ -54,18 +54,6 @@ class RootGroup(HelpfulGroup):
             return None
         command: click.Command = import_module(f"rvlstate.cli.{entry.module}").command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments begin with. Raises UsageError, also for one of a later version."""
-        if args[0] in LATER:
-            raise UsageError(
-                f"rvlstate {args[0]} comes with a later version",
-                why="This version plans, applies, imports and finds drift, and does not offer this yet.",
-                next_step="rvlstate --help lists the commands of this version.",
-            )
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """The section of the help that lists the commands."""

@@ -22,6 +22,9 @@ FILES = {
 }
 """File of a new project -> its template."""
 
+SCHEMA_FILE = "rvlstate.schema.json"
+"""What the first line of the project file tells editors to complete it by: a copy, since no server is to be asked."""
+
 
 @click.command("init", cls=Command)
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]")
@@ -35,16 +38,26 @@ def command(settings: Globals, folder: Path) -> int:  # noqa: ARG001 - for all c
     from rvlstate.views.untrusted import printable
 
     project = _project_name(folder.resolve().name)
-    lines = [_write(folder / name, TEMPLATES / template, project) for name, template in FILES.items()]
+    lines = [_write(folder / name, _filled(TEMPLATES / template, project)) for name, template in FILES.items()]
+    lines.append(_write(folder / SCHEMA_FILE, _schema()))
     into = "" if folder == Path() else f"cd {folder}, then "
     lines.append(f"Next: {into}rvlstate validate; rvlstate plan; rvlstate apply")
     write_result("".join(f"{printable(line)}\n" for line in lines))
     return 0
 
 
-def _write(file: Path, template: Path, project: str) -> str:
+def _filled(template: Path, project: str) -> str:
+    return template.read_text(encoding="utf-8").replace("@PROJECT@", project).replace("@VERSION@", __version__)
+
+
+def _schema() -> str:
+    from rvlstate.files.json_schema import project_schema, schema_text
+
+    return schema_text(project_schema())
+
+
+def _write(file: Path, text: str) -> str:
     """Write one file unless it is there; what was done, as a line."""
-    text = template.read_text(encoding="utf-8").replace("@PROJECT@", project).replace("@VERSION@", __version__)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as new:

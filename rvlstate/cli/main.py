@@ -52,21 +52,22 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     settle_streams()
+    settings = Globals()
     try:
-        code = root.main(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=Globals())
+        code = root.main(list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=settings)
     except click.UsageError as error:
-        return _fail(_usage_error(error), arguments)
+        return _fail(_usage_error(error), arguments, settings)
     except click.Abort:
         write_log("Interrupted.\n")
         return INTERRUPTED
     except RvlstateError as error:
-        return _fail(error, arguments)
+        return _fail(error, arguments, settings)
     except OSError as error:  # click's own texts, such as --help, on a full disk
-        return _fail(RvlstateError("the result cannot be written", where="stdout", why=str(error)), arguments)
+        return _fail(RvlstateError("the result cannot be written", where="stdout", why=str(error)), arguments, settings)
     return int(code or 0)
 
 
-def _fail(error: RvlstateError, arguments: Sequence[str]) -> int:
+def _fail(error: RvlstateError, arguments: Sequence[str], settings: Globals) -> int:
     """Tell an error as text, and as a JSON object where that was asked for; --log-format json has no text."""
     from rvlstate.views.errors import error_line, error_text
 
@@ -75,7 +76,7 @@ def _fail(error: RvlstateError, arguments: Sequence[str]) -> int:
     if _asks_for(arguments, "--log-format") or _asks_for(arguments, "--format"):
         from rvlstate.runtime.clock import now_iso
 
-        write_log(error_line(error, now_iso()))
+        write_log(error_line(error, now_iso(), settings.log))
     return error.exit_code
 
 

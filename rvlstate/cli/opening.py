@@ -30,13 +30,21 @@ def open_project(settings: Globals, schemas: Schemas = "required") -> Project:
     """The project, loaded and checked as far as `schemas` says (see `Project.load`); its warnings are told."""
     from rvlstate.project import Project
 
-    project = Project.load(find_project_file(settings), redis_url=settings.redis_url, schemas=schemas)
+    project = Project.load(find_project_file(settings), redis_url=settings.redis_url, schemas=schemas, env=settings.env)
+    settings.log.project = project.name
     for warning in project.warnings:
         note(settings, f"warning: {warning}")
     return project
 
 
-def offer(settings: Globals, project: Project, *, allowed: tuple[str, ...] = (), plan_file: str = "") -> Offer:
+def offer(
+    settings: Globals,
+    project: Project,
+    *,
+    allowed: tuple[str, ...] = (),
+    plan_file: str = "",
+    postpone: bool = False,
+) -> Offer:
     """What the reader of a view may do next."""
     from rvlstate.model.secret import redact_url
     from rvlstate.views.plan_words import Offer
@@ -46,4 +54,5 @@ def offer(settings: Globals, project: Project, *, allowed: tuple[str, ...] = (),
         allowed=(*allowed, *project.desired.policy.allow),
         plan_file=plan_file,
         server=redact_url(project.redis_url),
+        postpone=postpone,
     )

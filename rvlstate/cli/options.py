@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
 
+from rvlstate.views.events import LogContext
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(slots=True)
+class Observing:
+    """What the options of a command ask for about metrics and traces."""
+
+    file: Path | None = None
+    port: int | None = None
+    address: str = LOOPBACK
+    traces: bool = False
 
 
 @dataclass(slots=True)
@@ -16,16 +32,20 @@ class Globals:
     """What the global options say."""
 
     project: str | None = None
+    env: str = ""
     redis_url: str | None = None
     log_format: Literal["text", "json"] = "text"
     no_color: bool = False
     quiet: bool = False
     verbose: bool = False
+    log: LogContext = field(default_factory=LogContext)
+    observing: Observing = field(default_factory=Observing)
 
     @property
     def program(self) -> tuple[str, ...]:
         """How to call rvlstate again for the same project; URLs may hold secrets and are left out."""
-        return ("rvlstate", "--project", self.project) if self.project else ("rvlstate",)
+        project = ("--project", self.project) if self.project else ()
+        return ("rvlstate", *project, *(("--env", self.env) if self.env else ()))
 
 
 pass_globals = click.make_pass_decorator(Globals, ensure=True)
@@ -50,6 +70,10 @@ _GLOBAL_OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = tuple(
                 "help": "Project file. Default: rvlstate.yaml here or in a parent folder.",
             },
         ),
+        (
+            ("--env",),
+            {"metavar": "NAME", "help": "Environment: rvlstate.NAME.yaml is laid over the project file."},
+        ),
         (("--redis-url",), {"metavar": "URL", "help": "Server, instead of redis.url of the project file."}),
         (
             ("--log-format",),
@@ -66,8 +90,10 @@ _GLOBAL_OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = tuple(
         ),
     )
 )
-GLOBAL_NAMES = frozenset({"project", "redis_url", "log_format", "no_color", "quiet", "verbose"})
-GLOBAL_SUMMARY = "--project FILE, --redis-url URL, --log-format text|json, --no-color, -q, -v: see rvlstate --help."
+GLOBAL_NAMES = frozenset({"project", "env", "redis_url", "log_format", "no_color", "quiet", "verbose"})
+GLOBAL_SUMMARY = (
+    "--project FILE, --env NAME, --redis-url URL, --log-format text|json, --no-color, -q, -v: see rvlstate --help."
+)
 
 
 def global_options(function: Decorated) -> Decorated:

@@ -12,7 +12,9 @@ from rvlstate.cli.options import Globals
 from rvlstate.cli.streams import write_log, write_result
 
 if TYPE_CHECKING:
+    from rvlstate.events import Event
     from rvlstate.plan.plan import Plan
+    from rvlstate.views.events import Level
     from rvlstate.views.paper import Paper
     from rvlstate.views.progress import ProgressView
 
@@ -44,7 +46,8 @@ def note(settings: Globals, text: str) -> None:
     if settings.log_format == "json":
         from rvlstate.runtime.clock import now_iso
 
-        data = {"event": "note", "time": now_iso(), "text": "\n".join(lines_of(text))}
+        level: Level = "warning" if text.startswith("warning: ") else "info"
+        data = {**settings.log.data("note", now_iso(), level), "text": "\n".join(lines_of(text))}
         write_log(json.dumps(data, ensure_ascii=True) + "\n")
     elif not settings.quiet:
         write_log("".join(f"{line}\n" for line in lines_of(text)))
@@ -61,12 +64,27 @@ def progress_view(settings: Globals, plan: Plan) -> ProgressView:
     if settings.quiet:
         return SilentProgress()
     if settings.log_format == "json":
-        return JsonProgress(write=write_log, now=now_iso)
+        return JsonProgress(write=write_log, now=now_iso, context=settings.log)
     commands = {step.id: step.operation.commands for step in plan.steps}
     narrator = Narrator(wordy=settings.verbose, commands=commands)
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return LiveProgress(stream=sys.stderr, narrator=narrator, color=not settings.no_color)
     return LineProgress(write=write_log, clock=time.monotonic, narrator=narrator)
+
+
+def event_view(settings: Globals) -> Callable[[Event], None]:
+    """What shows events of a command that is no run of a plan: a line for each."""
+    import time
+
+    from rvlstate.runtime.clock import now_iso
+    from rvlstate.views.narration import Narrator
+    from rvlstate.views.progress import JsonProgress, LineProgress, SilentProgress
+
+    if settings.quiet:
+        return SilentProgress()
+    if settings.log_format == "json":
+        return JsonProgress(write=write_log, now=now_iso, context=settings.log)
+    return LineProgress(write=write_log, clock=time.monotonic, narrator=Narrator(wordy=settings.verbose))
 
 
 def _rendered(settings: Globals, write: Callable[[Paper], None], stream: Any) -> str:

@@ -42,7 +42,9 @@ line follows the text.
 
 ## The log as JSON
 
-With `--log-format json` standard error holds JSON objects alone, one in a line, each with `event` and `time`.
+With `--log-format json` standard error holds JSON objects alone, one in a line, each with `event`, `time`, `level`,
+`project` and `run`.
+What else they hold is in [machine-readable.md](machine-readable.md).
 
 EVENTS
 

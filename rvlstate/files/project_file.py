@@ -12,6 +12,7 @@ from rvlstate.files.blame import parse_block
 from rvlstate.files.index_settings import SettingsTree, declared_index, settings_tree, unused_default_field
 from rvlstate.files.interpolation import expander
 from rvlstate.files.not_yet import refuse_not_yet
+from rvlstate.files.overlay import with_overlay
 from rvlstate.files.redis_url import resolve_url, url_fault
 from rvlstate.files.references import check_references, undeclared_names
 from rvlstate.files.schema_file import SchemaFile
@@ -32,7 +33,7 @@ FILE_NAME = "rvlstate.yaml"
 class ProjectFile:
     """A project as loaded; `patterns` are its schema globs, `warnings` what redisvl and we would have looked at.
 
-    `redis_url` may hold a password and is left out of the value's repr.
+    `redis_url` may hold a password and is left out of the value's repr; `environment` is "" where none was chosen.
     """
 
     path: Path
@@ -41,14 +42,15 @@ class ProjectFile:
     desired: Desired
     patterns: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    environment: str = ""
 
 
-def load_project(path: Path, environ: Mapping[str, str]) -> ProjectFile:
-    """The project at `path`, a file or its folder.
+def load_project(path: Path, environ: Mapping[str, str], environment: str = "") -> ProjectFile:
+    """The project at `path`, a file or its folder, as it is in an environment ("": without an overlay).
 
     Raises SpecError, NoSchemasError for an empty set, or NotYetError for what a later version does.
     """
-    bare, tree = _load(path, environ)
+    bare, tree = _load(path, environ, environment)
     schemas = load_schemas(bare.path, tree)
     settings = settings_tree(tree, bare.path.parent)
     indexes = _indexes(schemas, settings)
@@ -67,14 +69,16 @@ def load_project(path: Path, environ: Mapping[str, str]) -> ProjectFile:
     )
 
 
-def load_settings(path: Path, environ: Mapping[str, str]) -> ProjectFile:
+def load_settings(path: Path, environ: Mapping[str, str], environment: str = "") -> ProjectFile:
     """The project file alone, with no index declared: for commands that must work while schema files are broken."""
-    return _load(path, environ)[0]
+    return _load(path, environ, environment)[0]
 
 
-def _load(path: Path, environ: Mapping[str, str]) -> tuple[ProjectFile, Tree]:
+def _load(path: Path, environ: Mapping[str, str], environment: str) -> tuple[ProjectFile, Tree]:
     file = path / FILE_NAME if path.is_dir() else path
-    tree = parse_tree(_project_text(file), file.as_posix(), expander(environ))
+    expand = expander(environ)
+    tree = parse_tree(_project_text(file), file.as_posix(), expand)
+    tree = with_overlay(tree, file, environment, expand)
     block = parse_block(ProjectBlock, tree)
     refuse_not_yet(block, tree)
     project = ProjectFile(
@@ -83,6 +87,7 @@ def _load(path: Path, environ: Mapping[str, str]) -> tuple[ProjectFile, Tree]:
         redis_url=_redis_url(block.redis.url, file.parent, tree),
         desired=Desired(project=block.project, policy=_policy(block.policy, tree)),
         patterns=tuple(block.schemas),
+        environment=environment,
     )
     return project, tree
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from rvlstate.errors import NoSchemasError
+from rvlstate.files.overlay import overlays
 from rvlstate.files.schema_file import SchemaFile, load_schema
 from rvlstate.files.suggest import nearest
 from rvlstate.files.tree import Mapping, Place, Scalar, Sequence, place_of, spec_error
@@ -54,7 +55,8 @@ def _matches(project_file: Path, pattern: str, place: Place) -> dict[str, Path]:
     folder = project_file.parent
     names = sorted(_glob(pattern, folder))
     paths = {os.path.normpath(folder / name): folder / name for name in names}
-    paths.pop(os.path.normpath(project_file), None)
+    for own in (project_file, *overlays(project_file)):
+        paths.pop(os.path.normpath(own), None)
     files = {key: path for key, path in paths.items() if not path.is_dir()}
     if not files:
         raise NoSchemasError(

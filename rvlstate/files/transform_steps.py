@@ -36,13 +36,15 @@ from rvlstate.model.transform import (
     Truncate,
 )
 
-_CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+"""How a callable of the user's own is written."""
+
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """The bounds of a scale: beyond them, float32 cannot divide by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Form:
+class Form:
     """How a step is written: what it means, its parameters with their kinds, the main one, those that it needs."""
 
     step: Any
@@ -51,20 +53,22 @@ class _Form:
     required: bool = False
 
 
-_FORMS: Values[str, _Form] = {
-    "cast": _Form(step=Cast, parameters={"scale": "scale"}, main="scale"),
-    "truncate": _Form(step=Truncate, parameters={}),
-    "normalize": _Form(step=Normalize, parameters={}),
-    "copy": _Form(step=Copy, parameters={}),
-    "constant": _Form(step=Constant, parameters={"value": "value"}, main="value", required=True),
-    "drop": _Form(step=Drop, parameters={}),
-    "join": _Form(step=Join, parameters={"separator": "text"}, main="separator"),
-    "split": _Form(step=Split, parameters={"separator": "sign", "part": "whole"}, main="separator", required=True),
-    "number": _Form(step=ToNumber, parameters={}),
-    "text": _Form(step=ToText, parameters={}),
-    "tag": _Form(step=ToTag, parameters={"lower": "truth"}),
-    "geo": _Form(step=ToGeo, parameters={"order": "order"}, main="order"),
+STEPS: Values[str, Form] = {
+    "cast": Form(step=Cast, parameters={"scale": "scale"}, main="scale"),
+    "truncate": Form(step=Truncate, parameters={}),
+    "normalize": Form(step=Normalize, parameters={}),
+    "copy": Form(step=Copy, parameters={}),
+    "constant": Form(step=Constant, parameters={"value": "value"}, main="value", required=True),
+    "drop": Form(step=Drop, parameters={}),
+    "join": Form(step=Join, parameters={"separator": "text"}, main="separator"),
+    "split": Form(step=Split, parameters={"separator": "sign", "part": "whole"}, main="separator", required=True),
+    "number": Form(step=ToNumber, parameters={}),
+    "text": Form(step=ToText, parameters={}),
+    "tag": Form(step=ToTag, parameters={"lower": "truth"}),
+    "geo": Form(step=ToGeo, parameters={"order": "order"}, main="order"),
 }
+"""Name of a step -> how it is written."""
+
 _PHRASES = {
     "scale": f"must be a number between {_SMALLEST:g} and {_LARGEST:g}",
     "value": "must be a text, a number, true or false",
@@ -102,14 +106,14 @@ def _step(node: Node, key: str) -> TransformStep:
 
 
 def _bare(name: str, place: Place, key: str) -> TransformStep:
-    if name in _FORMS:
-        form = _FORMS[name]
+    if name in STEPS:
+        form = STEPS[name]
         if form.required:
             what = f"{key}: {name} needs its {form.main}"
             raise spec_error(place, what, key=key, next_step=f"write {{{name}: ...}}.")
         step: TransformStep = form.step()
         return step
-    if _CALLABLE.fullmatch(name):
+    if CALLABLE.fullmatch(name):
         return Call(function=name)
     if ":" in name:
         what = f'{key}: "{name}" is no module:callable'
@@ -120,13 +124,13 @@ def _bare(name: str, place: Place, key: str) -> TransformStep:
 
 def _unknown(name: str, place: Place, key: str) -> SpecError:
     what = f'{key}: unknown step "{name}"'
-    return unknown_name(place, what, name, _FORMS, key=key, otherwise="a callable of your own is module:callable.")
+    return unknown_name(place, what, name, STEPS, key=key, otherwise="a callable of your own is module:callable.")
 
 
 def _not_one_key(node: Mapping, key: str) -> SpecError:
-    known = [name for name in node.entries if name in _FORMS]
-    if len(known) == 1 and _FORMS[known[0]].main:
-        form = _FORMS[known[0]]
+    known = [name for name in node.entries if name in STEPS]
+    if len(known) == 1 and STEPS[known[0]].main:
+        form = STEPS[known[0]]
         hint = f"write {{{known[0]}: {{{', '.join(f'{name}: ...' for name in form.parameters)}}}}}."
     else:
         hint = "write a list for several steps."
@@ -134,7 +138,7 @@ def _not_one_key(node: Mapping, key: str) -> SpecError:
 
 
 def _with_parameters(name: str, value: Node, place: Place, key: str) -> TransformStep:
-    form = _FORMS.get(name)
+    form = STEPS.get(name)
     if form is None:
         if ":" in name:
             raise spec_error(place, f"{key}: a callable has no parameters", key=key, next_step=f'write "{name}".')
@@ -150,7 +154,7 @@ def _with_parameters(name: str, value: Node, place: Place, key: str) -> Transfor
     return step
 
 
-def _named(name: str, form: _Form, value: Mapping, key: str) -> TransformStep:
+def _named(name: str, form: Form, value: Mapping, key: str) -> TransformStep:
     for parameter, entry in value.entries.items():
         if parameter not in form.parameters:
             what = f'{key}: {name} has no parameter "{parameter}"'

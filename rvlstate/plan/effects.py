@@ -133,7 +133,7 @@ class Tally:
         return self.written + self.moved_on + self.promoted
 
 
-Mode: TypeAlias = Literal["rehearse", "write", "stage", "promote", "retire"]
+Mode: TypeAlias = Literal["rehearse", "write", "stage", "promote", "retire", "unstage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +143,11 @@ class Sweep:
     `mode`: "rehearse" reads and transforms and writes nothing (the user's own code on `user_rows` documents only),
     "write" brings each document into the desired layout where it is. Of a staged rewrite, "stage" makes a copy in the
     desired layout of each document that is not in it, "promote" has the copies take the place of their documents and
-    brings what was written since into the desired layout where it is, and "retire" removes documents whose copies under
-    a new prefix have replaced them. `hinted`: only what notifications named since the last pass, where the server sends
-    any. `resume` begins where an interrupted pass stopped, if that
-    place can still be found. `members` is an index that tells which documents the index's filter lets in, "" for all.
-    `backup` is the folder that gets the original values first, "" for none.
+    brings what was written since into the desired layout where it is, "retire" removes documents whose copies under a
+    new prefix have replaced them, and "unstage" removes the copies that are still as they were made. `hinted`: only
+    what notifications named since the last pass, where the server sends any. `resume` begins where an interrupted pass
+    stopped, if that place can still be found. `members` is an index that tells which documents the index's filter lets
+    in, "" for all. `backup` is the folder that gets the original values first, "" for none.
     """
 
     rewrite: Rewrite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from rvlstate.errors import (
@@ -11,10 +12,17 @@ from rvlstate.errors import (
     PlanStaleError,
 )
 from rvlstate.model.state import State
+from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.operations import GiveUpRewrite
 from rvlstate.plan.plan import Plan
 from rvlstate.plan.stale import differences
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.permissions import current_user, missing_permissions
+
+OF_A_CHANGE = frozenset(
+    {"LOSES_PRECISION", "QUERY_ENCODING_CHANGES", "RESULT_KEYS_CHANGE", "REWRITES_DOCUMENTS", "RUNS_USER_CODE"}
+)
+"""Hazards that follow from what is changed alone: who began a change in phases has agreed to them to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +30,14 @@ class ApplyOptions:
     """What the user agreed to: hazard codes, seconds to wait for the lock; `reviewed`: all hazards of a saved plan.
 
     `replan`: nobody read the plan; if the world moved since, while the lock was waited for, that of now is as good.
+    `command` is what was called, to be called again with more flags.
     """
 
     allow: tuple[str, ...] = ()
     lock_timeout: float = 0.0
     reviewed: bool = False
     replan: bool = False
+    command: str = "apply"
 
 
 def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: tuple[str, ...]) -> Plan:
@@ -41,7 +51,8 @@ def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: 
     chosen = plan if plan.id == fresh.id and plan.server == fresh.server else _resumed_or_stale(plan, fresh, state)
     _refuse_blocked(chosen)
     _refuse_blocked(fresh)  # what speaks against it may have come since: memory, for instance
-    _refuse_hazards(chosen, {*options.allow, *policy, *_agreed_before(chosen, state), *_reviewed(plan, options)})
+    allowed = {*options.allow, *policy, *_agreed_before(chosen, state), *_reviewed(plan, options)}
+    _refuse_hazards(not_agreed(chosen, state, allowed), options.command)
     return chosen
 
 
@@ -96,11 +107,32 @@ def _reviewed(plan: Plan, options: ApplyOptions) -> tuple[str, ...]:
     return tuple(hazard.code for hazard in plan.hazards) if options.reviewed else ()
 
 
-def _refuse_hazards(plan: Plan, allowed: set[str]) -> None:
-    missing = [hazard for hazard in plan.hazards if hazard.code not in allowed]
+def not_agreed(plan: Plan, state: State, allowed: Container[str]) -> tuple[Hazard, ...]:
+    """The hazards of a plan that nobody has agreed to: neither by their codes nor when their change was begun."""
+    going_on = _going_on(plan, state)
+    return tuple(
+        sorted(
+            {
+                hazard
+                for index in plan.indexes
+                for hazard in index.hazards
+                if hazard.code not in allowed and not (hazard.code in OF_A_CHANGE and index.name in going_on)
+            }
+        )
+    )
+
+
+def _going_on(plan: Plan, state: State) -> frozenset[str]:
+    """The indexes whose change in phases was begun by an admitted run, and is not given up for another one."""
+    given_up = {step.operation.name for step in plan.steps if isinstance(step.operation, GiveUpRewrite)}
+    return frozenset(rewrite.name for rewrite in state.rewrites if rewrite.phased) - given_up
+
+
+def _refuse_hazards(missing: tuple[Hazard, ...], command: str) -> None:
     if missing:
         codes = tuple(sorted({hazard.code for hazard in missing}))
-        raise HazardsNotAllowedError(codes, tuple(f"! {hazard.code}: {hazard.message}" for hazard in missing))
+        lines = tuple(f"! {hazard.code}: {hazard.message}" for hazard in missing)
+        raise HazardsNotAllowedError(codes, lines, command=command)
 
 
 def refuse_missing_permissions(connection: Connection, plan: Plan) -> None:

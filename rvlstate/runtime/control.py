@@ -31,7 +31,7 @@ LOOK_AGAIN_SECONDS = 0.05
 ENDS_WELL = ("resume", "abort")
 """Orders that were obeyed if the run has ended since."""
 
-DEAF = ("import", "state rebuild")
+DEAF = ("import", "state rebuild", "watch")
 """Operations that take no orders: each ends within moments."""
 
 

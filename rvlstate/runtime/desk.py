@@ -39,6 +39,7 @@ PHASES: Mapping[Mode, str] = {
     "stage": "staging",
     "promote": "promoting",
     "retire": "retiring",
+    "unstage": "removing copies",
 }
 
 

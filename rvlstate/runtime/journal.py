@@ -111,7 +111,8 @@ class Journal:
             "eta_seconds": event.eta_seconds,
             "why": event.why,
         }
-        told = [(name, "" if value is None else value) for name, value in progress.items()]
+        latency = event.figures.get("latency_ms")
+        told = [(name, "" if value is None else value) for name, value in {**progress, "latency_ms": latency}.items()]
         run_script(
             self._client,
             "run_progress",
@@ -150,6 +151,18 @@ class Journal:
             steps=steps,
             indexes=parse_comparisons(fields, steps),
         )
+
+    def run_events(self, run_id: str) -> tuple[Event, ...]:
+        """What one run told, oldest first, as far as the stream of all runs still has it."""
+        report: Any = self._client.get(self.keys.run(run_id))
+        fields = _report(report)
+        if not fields:
+            return ()
+        entries: Any = self._client.xrange(
+            self.keys.events, min=fields.get("started") or "-", max=fields.get("finished") or "+"
+        )
+        events = (parse_event(event_id, told) for event_id, told in entries)
+        return tuple(event for event in events if event.run == run_id)
 
     def interrupted(self) -> RunSummary | None:
         """The latest run that was interrupted and after which no run of its operation came."""

@@ -18,6 +18,9 @@ REPORT_SECONDS = 1.0
 STREAM_SECONDS = 5.0
 """Between two in the stream, whose 10,000 entries then last for half a day of progress."""
 
+DENSE_SECONDS = 60.0
+"""For so long a step tells the stream as often as its report: of a short run there is something to plot then."""
+
 
 class LiveJournal:
     """A listener in front of another one; for use by several threads. What cannot be written down stops nobody."""
@@ -31,6 +34,7 @@ class LiveJournal:
         self._clock = clock
         self._lock = threading.Lock()
         self._reported: dict[str, tuple[float, str, str]] = {}
+        self._begun: dict[str, float] = {}
         self._streamed: dict[str, tuple[float, str, str]] = {}
 
     def __call__(self, event: Event) -> None:
@@ -39,10 +43,15 @@ class LiveJournal:
         if isinstance(event, StepProgressed):
             with self._lock:
                 report = self._is_due(self._reported, event, REPORT_SECONDS)
-                stream = report and self._is_due(self._streamed, event, STREAM_SECONDS)
+                stream = report and self._is_due(self._streamed, event, self._between(event.step))
             if report:
                 with suppress(RedisError):
                     self._journal.step_progressed(self._run_id, event, stream=stream)
+
+    def _between(self, step: str) -> float:
+        """The seconds between two notes in the stream."""
+        now = self._clock()
+        return REPORT_SECONDS if now - self._begun.setdefault(step, now) < DENSE_SECONDS else STREAM_SECONDS
 
     def _is_due(self, last: dict[str, tuple[float, str, str]], event: StepProgressed, seconds: float) -> bool:
         """Whether enough time has passed since the step was last noted, or its phase changed."""

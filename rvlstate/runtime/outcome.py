@@ -9,6 +9,7 @@ from rvlstate.errors import CommandRefusedError, GateFailedError, RvlstateError,
 from rvlstate.model.state import State
 from rvlstate.plan.operations import PointAlias, RecordIndex
 from rvlstate.plan.plan import Step
+from rvlstate.plan.standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +27,19 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What an apply did; `result` is "done", or "nothing" when the plan was empty."""
+    """What an apply did; `result` is "done", or "nothing" when the plan was empty.
+
+    `waits` are the changes in phases that are not at their end, of those that it was about; `late_writers` the indexes
+    whose documents it brought into another layout, so that writers must use it from now on.
+    """
 
     run: str
     result: str
     steps: tuple[StepOutcome, ...] = ()
     seconds: float = 0.0
     plan_empty: bool = False
+    waits: tuple[Standing, ...] = ()
+    late_writers: tuple[str, ...] = ()
 
 
 def standings(steps: Sequence[Step], outcomes: Sequence[StepOutcome]) -> list[str]:
@@ -81,7 +88,9 @@ def positioned(error: RvlstateError, step: Step, position: str, cleanup: str) ->
     removed = f"{cleanup}; what served before still serves." if cleanup.endswith("again") else f"{cleanup}."
     tail = f"\n{removed}" if cleanup else ""
     if isinstance(error, GateFailedError):
-        return GateFailedError(error.what, why=f"{error.why}{tail}", next_step=error.next_step)
+        return GateFailedError(
+            error.what, why=f"{error.why}{tail}", next_step=error.next_step, failed_checks=error.failed_checks
+        )
     return StepFailedError(
         step.operation.summary,
         why=f"{error.why or error.what}{tail}",

@@ -107,6 +107,12 @@ class Pacer:
         return why if why and self._clock() - at < REASON_SECONDS else ""
 
     @property
+    def figures(self) -> dict[str, float]:
+        """What the gauges say, for whoever plots it: `latency_ms`, once it is known."""
+        latency = self.pressure.latency_seconds
+        return {} if latency is None else {"latency_ms": round(latency * 1000, 3)}
+
+    @property
     def peak_memory_bytes(self) -> int:
         """The most memory that a node was seen to use."""
         return self.pressure.peak_memory_bytes

@@ -74,6 +74,12 @@ class Pressure:
                 return self._trouble
             return f"speeding up again, after: {self._cause}"
 
+    @property
+    def latency_seconds(self) -> float | None:
+        """How late the slowest node answers now, by the fastest of its last PINGs; None before the first."""
+        with self._lock:
+            return max((min(node.pings) for node in self._nodes.values() if node.pings), default=None)
+
     def learn(self, node: str, seconds: float) -> None:
         """Take the usual time of a PING of a node."""
         with self._lock:

@@ -93,8 +93,8 @@ class Comparison:
 class StepReport:
     """One step of a run; `figures` holds what was counted and measured, such as `documents`.
 
-    `progress` is how far it was when that was last told, None if it never was; `bad_rows` are the first documents that
-    could not be transformed.
+    `after` is how many seconds after the run it began. `progress` is how far it was when that was last told, None if it
+    never was; `bad_rows` are the first documents that could not be transformed.
     """
 
     id: str
@@ -108,6 +108,7 @@ class StepReport:
     operation: str = ""
     progress: StepProgress | None = None
     bad_rows: tuple[DeadLetter, ...] = ()
+    after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,8 @@ def parse_steps(fields: Mapping[str, str]) -> tuple[StepReport, ...]:
         if mark:
             steps.setdefault(step_id, {})[attribute] = value
     ordered = sorted(steps.items(), key=lambda item: _number(item[1].get("order")))
-    return tuple(_parse_step(step_id, attributes) for step_id, attributes in ordered)
+    begun = _number(fields.get("started"))
+    return tuple(_parse_step(step_id, attributes, begun) for step_id, attributes in ordered)
 
 
 def estimate_figures(impact: Impact) -> dict[str, float]:
@@ -206,11 +208,12 @@ def parse_event(event_id: str, fields: Mapping[str, str]) -> Event:
     )
 
 
-def _parse_step(step_id: str, attributes: Mapping[str, str]) -> StepReport:
+def _parse_step(step_id: str, attributes: Mapping[str, str], begun: int) -> StepReport:
     started, finished = _number(attributes.get("started")), _number(attributes.get("finished"))
     return StepReport(
         id=step_id,
         started=iso_utc(started),
+        after=max(started - begun, 0) / 1000 if started and begun else 0.0,
         seconds=_seconds(started, finished),
         result=cast("StepResult", attributes.get("result", "running")),
         figures=_loaded(attributes.get("figures"), dict),

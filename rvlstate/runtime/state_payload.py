@@ -82,6 +82,19 @@ def present_state(stored: Mapping[str, str]) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
 
 
+def load_pulled(project: str, pulled: Mapping[str, Any], where: str) -> State:
+    """The state in what `present_state` wrote; `where` names the file. Raises StateError as `load_state` does."""
+    content = pulled.get("payload")
+    fields = {name: str(value) for name, value in pulled.items() if name not in ("payload", "written_at")}
+    stored = {**fields, "payload": content if isinstance(content, str) else canonical_json(content)}
+    try:
+        return load_state(project, stored)
+    except StateError as error:
+        error.where = where
+        error.next_step = error.next_step.replace(REBUILD, "save it again: rvlstate state pull > state.json")
+        raise
+
+
 def checksum(*parts: str) -> str:
     """The checksum over format, lineage, serial and payload."""
     return fingerprint(list(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rvlstate.errors import StateError
@@ -9,18 +10,22 @@ from rvlstate.model.catalog import LiveIndex, ServerProfile
 from rvlstate.model.state import Record, State
 from rvlstate.plan.drift import Drift, IndexDrift
 from rvlstate.plan.situation import World
+from rvlstate.plan.standing import Standing, standings_of
+from rvlstate.runtime.clock import iso_utc
 from rvlstate.runtime.control import DEAF, Orders, read_orders
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lock_info import LockInfo
 from rvlstate.runtime.run_report import RunSummary, StepReport
 from rvlstate.runtime.scripts import KeysClient
+from rvlstate.runtime.watch_notes import WatchNote
 
+LEFT = "the next apply finishes or drops it"
 NO_SEARCH = "no search until its documents are rewritten and it is created again (strategy: recreate)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexStatus:
-    """One managed index: `state` is serving, building, rebuilding, missing, drifted or left behind."""
+    """One physical index of ours, as serving, building, rebuilding, missing, drifted, left behind, ready or kept."""
 
     name: str
     physical: str
@@ -28,6 +33,20 @@ class IndexStatus:
     documents: int = 0
     indexing_failures: int = 0
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeStatus:
+    """A change in phases: where it stands, and whether the new index is being told of what is written.
+
+    `followed_by` is who does that right now, "" for nobody; `followed_until` is when that was last done (ISO 8601, ""
+    where it is being done, or need not be). `kept_until` is when the old index may go, "" if it is not kept.
+    """
+
+    standing: Standing
+    followed_by: str = ""
+    followed_until: str = ""
+    kept_until: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +65,8 @@ class Work:
 class Status:
     """A whole project at a glance; `next_step` is the one thing to do next, "" if nothing is needed.
 
+    `changes` are those in phases that are not at their end.
+
     `work` is there while somebody holds the lock, and for a run that was interrupted.
     """
 
@@ -59,6 +80,7 @@ class Status:
     interrupted: RunSummary | None
     next_step: str
     work: Work | None = None
+    changes: tuple[ChangeStatus, ...] = ()
 
 
 def read_work(client: KeysClient, project: str, lock: LockInfo | None, interrupted: RunSummary | None) -> Work | None:
@@ -91,11 +113,21 @@ def make_status(
     last: RunSummary | None = None,
     *,
     work: Work | None = None,
+    watched: Mapping[str, WatchNote] | None = None,
+    retain_old: float = 0.0,
 ) -> Status:
-    """The status from what was read; `last` is the latest run, however it ended, `work` is from `read_work`."""
+    """The status from what was read; `last` is the latest run, however it ended, `work` is from `read_work`.
+
+    `watched` is from `read_notes`, `retain_old` is the policy, in seconds.
+    """
     drifted = {index.name: index for index in drift.indexes}
     rows = [_managed(record, world, drifted.get(record.name)) for record in world.state.records]
-    rows += _left_behind(world, running=lock is not None)
+    standings = standings_of(world, retain_old)
+    rows += _left_behind(world, standings, running=lock is not None)
+    changes = tuple(
+        _change(standing, world.now, _helper(standing, lock, work), last, (watched or {}).get(standing.name))
+        for standing in standings
+    )
     return Status(
         project=drift.project,
         server=world.server,
@@ -105,9 +137,42 @@ def make_status(
         unmanaged=drift.unmanaged,
         lock=lock,
         interrupted=interrupted,
-        next_step=_running_words(lock, work) if lock is not None else _next_step(world.state, drift, rows, last),
+        next_step=_running_words(lock, work)
+        if lock is not None
+        else _next_step(world, drift, rows, last, standings),
         work=work,
+        changes=changes,
     )
+
+
+def waiting_words(standings: Sequence[Standing]) -> str:
+    """What the changes in phases wait for, in one line; "" if there are none."""
+    told = [f"{standing.name}: {' or '.join(command.text for command in standing.commands)}" for standing in standings]
+    return f"changes are under way: {'; '.join(told)}." if told else ""
+
+
+def _change(standing: Standing, now: int, helper: str, last: RunSummary | None, note: WatchNote | None) -> ChangeStatus:
+    """Whether anybody tells the new index of what is written, and since when nobody does."""
+    watching = note is not None and note.is_at_work(now)
+    followed_by = helper or ("rvlstate watch" if watching else "")
+    ended = [last.finished if last is not None else "", iso_utc(note.at) if note is not None else ""]
+    needs_it = standing.follows and not followed_by
+    return ChangeStatus(
+        standing=standing,
+        followed_by=followed_by if standing.follows else "",
+        followed_until=max(ended) if needs_it else "",
+        kept_until=iso_utc(standing.kept_until),
+    )
+
+
+def _helper(standing: Standing, lock: LockInfo | None, work: Work | None) -> str:
+    """The holder of the lock, if it is at work on this index."""
+    if lock is None:
+        return ""
+    if lock.operation == "watch":
+        return "rvlstate watch" if lock.step.endswith(f" of {standing.name}") else ""
+    at_it = work is not None and work.step is not None and work.step.index == standing.name
+    return f"rvlstate {lock.operation}" if at_it else ""
 
 
 def _open_step(journal: Journal, run: RunSummary | None, *results: str) -> StepReport | None:
@@ -118,6 +183,8 @@ def _open_step(journal: Journal, run: RunSummary | None, *results: str) -> StepR
 
 
 def _running_words(lock: LockInfo, work: Work | None) -> str:
+    if lock.operation == "watch":
+        return "a watch is at work for a moment, and makes room between two passes."
     if lock.operation in DEAF:
         return f"{lock.operation} is at work and ends by itself: wait for it."
     if work is not None and work.orders.abort_by:
@@ -143,7 +210,7 @@ def _managed(record: Record, world: World, drift: IndexDrift | None) -> IndexSta
         physical=serving.name,
         state=state,
         documents=serving.statistics.documents,
-        indexing_failures=serving.statistics.failures,
+        indexing_failures=record.own_failures(serving.statistics.failures),
         note=note,
     )
 
@@ -158,14 +225,16 @@ def _condition(serving: LiveIndex, drift: IndexDrift | None) -> tuple[str, str]:
     return "serving", ""
 
 
-def _left_behind(world: World, *, running: bool) -> list[IndexStatus]:
-    """Indexes of ours that nothing answers from: under construction, or left by an interrupted run."""
+def _left_behind(world: World, standings: Sequence[Standing], *, running: bool) -> list[IndexStatus]:
+    """Indexes of ours that no name leads to: of a change in phases, under construction, or left by a killed run."""
     rows = []
+    waiting = {one.new: ("ready", "its cutover leads the name to it") for one in standings if one.phase == "ready"}
+    kept = {one.old: ("kept", "the old index") for one in standings if one.phase == "serving"}
     for intent in world.state.intents:
         index = world.catalog.index(intent.physical)
         if index is not None and intent.physical not in {record.physical for record in world.state.records}:
-            state = "building" if running else "left behind"
-            note = "an apply is at work on it" if running else "the next apply finishes or drops it"
+            usual = ("building", "an apply is at work on it") if running else ("left behind", LEFT)
+            state, note = {**waiting, **kept}.get(intent.physical, usual)
             rows.append(
                 IndexStatus(
                     name=intent.name,
@@ -179,7 +248,10 @@ def _left_behind(world: World, *, running: bool) -> list[IndexStatus]:
     return rows
 
 
-def _next_step(state: State, drift: Drift, rows: list[IndexStatus], last: RunSummary | None) -> str:
+def _next_step(
+    world: World, drift: Drift, rows: list[IndexStatus], last: RunSummary | None, standings: Sequence[Standing]
+) -> str:
+    state = world.state
     if last is not None and last.result == "failed" and state.run is not None and state.run.id == last.id:
         reason = last.error.splitlines()[0] if last.error else "see its report"
         return f"the last apply failed: {reason}. rvlstate history {last.id} says more. {_search_words(rows)}"
@@ -189,9 +261,17 @@ def _next_step(state: State, drift: Drift, rows: list[IndexStatus], last: RunSum
         return "somebody changed indexes by hand: rvlstate drift shows what, rvlstate plan shows how to undo it."
     if not state.records:
         return "nothing is managed yet: rvlstate plan, or rvlstate import --all for indexes that exist already."
-    if any(row.indexing_failures for row in rows):
+    if standings:
+        return waiting_words(standings)
+    if any(row.indexing_failures and not _expects_failures(row.name, state) for row in rows):
         return "some documents were refused by an index: FT.INFO <index> names the last one and why."
     return ""
+
+
+def _expects_failures(name: str, state: State) -> bool:
+    """Whether documents in the old layout were seen, and refused, by the index that is or was built for the new one."""
+    record = state.record(name)
+    return record is not None and record.layout is not None
 
 
 def _search_words(rows: list[IndexStatus]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rvlstate.plan.drift import Drift, IndexDrift
+from rvlstate.plan.late_writes import REASON
 from rvlstate.plan.plan import Change
 from rvlstate.views.change_lines import ChangeLine, change_line
 from rvlstate.views.index_block import write_change_lines
@@ -39,15 +40,33 @@ def write_drift(paper: Paper, drift: Drift, offer: Offer) -> None:
         paper.paragraph(printable(drift.interrupted), style="yellow", first="! ", rest="  ")
     if drift.found:
         paper.line(Cell(text=f"{count(len(drift.indexes), 'index', 'indexes')} drifted.", style="bold"))
-        paper.line(f"Undo it: {offer.command('plan')} shows how. Keep it: write it into the schema files, then plan.")
+        if any(not is_late(change) for index in drift.indexes for change in index.changes):
+            paper.line(
+                f"Undo it: {offer.command('plan')} shows how. Keep it: write it into the schema files, then plan."
+            )
     if drift.unmanaged:
         words = unmanaged_words(drift.unmanaged, offer)
         paper.line(words.label, printable(words.text), printable(words.command))
 
 
+def is_late(change: Change) -> bool:
+    """Whether it is documents that differ, not the index."""
+    return change.address.endswith(".documents") and change.reason == REASON
+
+
 def lines_of_drift(index: IndexDrift) -> tuple[ChangeLine, ...]:
     """The changes of one index."""
-    return tuple(change_line(index.name, change, tone="drift") for change in index.changes)
+    return tuple(
+        _late_line(change) if is_late(change) else change_line(index.name, change, tone="drift")
+        for change in index.changes
+    )
+
+
+def _late_line(change: Change) -> ChangeLine:
+    about = count(change.after, "document") if isinstance(change.after, int) else ""
+    return ChangeLine(
+        symbol="~", subject="documents in the old layout", value=f"about {about}", verdict="", tone="drift"
+    )
 
 
 def drift_data(drift: Drift) -> dict[str, Any]:

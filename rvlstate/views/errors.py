@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from rvlstate.errors import RvlstateError
+from rvlstate.views.events import LogContext
 from rvlstate.views.untrusted import lines_of
 
 _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -17,13 +18,12 @@ def error_text(error: RvlstateError) -> str:
     return "".join(f"{line}\n" for line in lines_of(f"Error: {error}"))
 
 
-def error_data(error: RvlstateError, at: str) -> dict[str, Any]:
+def error_data(error: RvlstateError, at: str, context: LogContext | None = None) -> dict[str, Any]:
     """An error as JSON-like data: its kind, its parts, the exit code, and what the kind adds."""
     known = {"what", "where", "why", "next_step"}
     extra = {key: value for key, value in vars(error).items() if key not in known and _is_plain(value)}
     return {
-        "event": "error",
-        "time": at,
+        **(context or LogContext()).data("error", at, "error"),
         "error": error_name(type(error)),
         "what": _clean(error.what),
         "where": _clean(error.where),
@@ -34,9 +34,9 @@ def error_data(error: RvlstateError, at: str) -> dict[str, Any]:
     }
 
 
-def error_line(error: RvlstateError, at: str) -> str:
+def error_line(error: RvlstateError, at: str, context: LogContext | None = None) -> str:
     """An error as one line of JSON."""
-    return json.dumps(error_data(error, at), ensure_ascii=True) + "\n"
+    return json.dumps(error_data(error, at, context), ensure_ascii=True) + "\n"
 
 
 def error_name(kind: type[RvlstateError]) -> str:

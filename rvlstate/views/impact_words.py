@@ -14,7 +14,7 @@ def impact_words(index: IndexPlan) -> tuple[str, ...]:
     impact = index.impact
     if index.classification in (None, "refused") or index.action == "delete":
         return ()
-    work = (*_documents(impact), *_memory(impact), _time(impact)) if impact.basis else ()
+    work = (*_documents(index), *_memory(impact), _time(impact)) if impact.basis else ()
     return tuple(part for part in (*work, downtime(index)) if part)
 
 
@@ -34,14 +34,22 @@ def downtime(index: IndexPlan) -> str:
     return "search downtime: some milliseconds" if "CUTOVER_GAP" in codes else NO_DOWNTIME
 
 
-def _documents(impact: Impact) -> list[str]:
+def _documents(index: IndexPlan) -> list[str]:
+    impact = index.impact
     if impact.documents is None:
         return ["documents: not known beforehand"]
     parts = [count(impact.documents, "document")]
     if impact.documents_written:
         written = f", {size(impact.bytes_written)} written" if impact.bytes_written else ""
-        parts.append(f"{count(impact.documents_written, 'document')} rewritten{written}")
+        parts.append(f"{count(impact.documents_written, 'document')} {_fate(index)}{written}")
     return parts
+
+
+def _fate(index: IndexPlan) -> str:
+    """What becomes of documents: while search goes on they are copied first, and the copies take their place."""
+    codes = {hazard.code for hazard in index.hazards}
+    staged = index.classification == "shadow" and "RESULT_KEYS_CHANGE" in codes
+    return "staged and promoted" if staged else "rewritten"
 
 
 def _memory(impact: Impact) -> list[str]:

@@ -77,13 +77,13 @@ def write_change_lines(paper: Paper, lines: Iterable[ChangeLine]) -> None:
 
 
 def remarks(index: IndexPlan, lines: Iterable[ChangeLine] = ()) -> tuple[Remark, ...]:
-    """Hazards, notes, what is refused or left to a later version, what cannot be verified, and the impact."""
+    """Hazards, notes, what is refused or waits for somebody, what cannot be verified, and the impact."""
     verdicts = {line.verdict for line in lines}
     return (
         *(Remark(mark="!", text=f"{h.code}  {printable(h.message)}", style="yellow") for h in index.hazards),
         *(Remark(mark="note:", text=printable(note), style="cyan") for note in index.notes),
         *(Remark(mark="x", text=f"refused: {text}", style="bold red") for text in refusals(index, verdicts)),
-        *(Remark(mark="x", text=f"not yet: {text}", style="bold yellow") for text in holds(index)),
+        *(Remark(mark="waiting:", text=text, style="bold yellow") for text in holds(index)),
         *(Remark(mark="?", text=text, style="dim") for text in unverifiable(index)),
         *_impact(index),
     )
@@ -97,12 +97,8 @@ def refusals(index: IndexPlan, verdicts: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 def holds(index: IndexPlan) -> tuple[str, ...]:
-    """What a later version will do; addresses with one reason in one sentence."""
-    found: dict[str, list[str]] = {}
-    for reason in index.held:
-        address, _, why = reason.partition(": ")
-        found.setdefault(why, []).append(address.removeprefix(f"{index.name}."))
-    return tuple(printable(f"{why} ({', '.join(addresses)})") for why, addresses in found.items())
+    """What a change waits for, and who can let it go on."""
+    return tuple(printable(reason) for reason in index.held)
 
 
 def unverifiable(index: IndexPlan) -> tuple[str, ...]:
@@ -127,7 +123,7 @@ def _facts(index: IndexPlan) -> tuple[str, ...]:
     known = count(documents, "document") if documents is not None and index.action != "create" else ""
     fields = f"{number(index.fields)} field{'' if index.fields == 1 else 's'}"
     renamed = f"renamed from {printable(index.renamed_from)}" if index.renamed_from else ""
-    held_back = "refused" if index.refused else "not yet" if index.held else ""
+    held_back = "refused" if index.refused else ""
     return (held_back, *_standing(index), renamed, known, fields)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rvlstate.events import (
     CommandRetried,
     Event,
+    LateWritesFound,
     LockAwaited,
     OrderReceived,
     RunFinished,
@@ -17,6 +18,7 @@ from rvlstate.events import (
     StepProgressed,
     StepSkipped,
     StepStarted,
+    WatchStarted,
 )
 from rvlstate.views.paper import Cell
 from rvlstate.views.quantities import count, stopwatch
@@ -64,8 +66,8 @@ class Narrator:
                 ]
             case CommandRetried():
                 return self._retry(event)
-            case OrderReceived():
-                return [(Cell(text=printable(event.text), style="bold yellow"),)]
+            case OrderReceived() | WatchStarted() | LateWritesFound():
+                return [(_sentence(event),)]
             case StepProgressed() | RunFinished():
                 return []
 
@@ -90,6 +92,34 @@ class Narrator:
             return []
         reason = " ".join(lines_of(event.reason))
         return [(Cell(text=f"      again in {stopwatch(event.delay)}: {reason}", style="yellow"),)]
+
+
+def _sentence(event: OrderReceived | WatchStarted | LateWritesFound) -> Cell:
+    match event:
+        case OrderReceived():
+            return Cell(text=printable(event.text), style="bold yellow")
+        case WatchStarted():
+            return Cell(text=_watching(event), style="dim")
+        case LateWritesFound():
+            return Cell(text=_found(event))
+
+
+def _watching(event: WatchStarted) -> str:
+    name = printable(event.index)
+    match event.mode:
+        case "stage":
+            return f"watching {name}: its staged copies are kept up to date"
+        case "write":
+            return f"watching {name}: documents in the old layout are converted"
+        case _:
+            return f"watching {name}"
+
+
+def _found(event: LateWritesFound) -> str:
+    parts = [f"{count(event.converted, 'late write')} brought into the new layout"] if event.converted else []
+    parts += [f"{count(event.removed, 'copy', 'copies')} removed"] if event.removed else []
+    parts += [f"{count(event.bad, 'document')} cannot be transformed"] if event.bad else []
+    return f"{printable(event.index)}: {', '.join(parts)}, in {stopwatch(event.seconds)}"
 
 
 def _cleanup(event: StepFailed) -> list[tuple[Cell, ...]]:

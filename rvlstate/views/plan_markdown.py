@@ -1,166 +1,175 @@
-"""A plan as markdown, for a comment on a pull request: totals first, then hazards, a table, the changes, the steps."""
+"""A plan as markdown, for a comment on a pull request: what and how much, hazards, indexes, changes, how to apply."""
 
 from __future__ import annotations
 
-from rvlstate.model.definition import IndexDefinition
-from rvlstate.plan.plan import IndexPlan, Plan
-from rvlstate.views.alike import BLOCKS_SHOWN, Group, alike
-from rvlstate.views.change_lines import (
-    CLASS_WORDS,
-    ChangeLine,
-    change_lines,
-    created_definitions,
-    created_lines,
-    physical_words,
-)
-from rvlstate.views.impact_words import basis_words, impact_words
-from rvlstate.views.index_block import holds, refusals, unverifiable
-from rvlstate.views.markdown import cell, code, fence, folded, prose, table
-from rvlstate.views.plan_words import Offer, is_held_back, next_words, server_words, totals, worth_telling
+import re
+
+from rvlstate.plan.plan import IndexPlan, Plan, Step
+from rvlstate.views.graph import mermaid_graph
+from rvlstate.views.index_block import holds, refusals
+from rvlstate.views.markdown import cell, code, fence_as_is, folded, prose, table_head, table_row
+from rvlstate.views.markdown_index import HEAD, index_blocks, index_row
+from rvlstate.views.markdown_room import Room
+from rvlstate.views.plan_costs import cost_words
+from rvlstate.views.plan_words import Offer, is_settled, next_words, server_words, totals, worth_telling
 from rvlstate.views.quantities import count, number
 
 NO_CHANGES = "**No changes.** Live matches the declared set."
-MOST_CHARACTERS = 60_000
-"""A comment holds 65,536 characters; what posts it adds a few of its own."""
+MOST_CHARACTERS = 64_000
+"""GitHub takes 65,536 characters (code points) of a body; what posts it adds a marker of its own."""
 
-ROWS_SHOWN = 200
-HAZARDS_SHOWN = 40
+LONGEST_COMMAND = 2_000
+"""A command that is longer cannot be shown whole, and a part of it must not be pasted."""
+
+EACH_HAZARD = 3
+"""Of each code so many hazards are told in full."""
+
+NEEDS_SHOWN = 12
+MERMAID_CHARACTERS, MERMAID_STEPS = 20_000, 100
+"""Mermaid refuses 50,000 characters or 500 arrows; long before that nobody sees anything in the picture."""
+
+_LINK = re.compile(r"https?://[\w.:/?=&%+~-]{1,500}(?:#[\w-]*)?")
 
 
-def render_plan(plan: Plan, offer: Offer) -> str:
-    """The whole plan, or as much as fits into a comment: totals and hazards always, details as far as they go."""
+def render_plan(plan: Plan, offer: Offer, *, job_url: str = "", most: int = MOST_CHARACTERS) -> str:
+    """The whole plan, or as much as fits into `most` characters: what is left out is named, with where to see it.
+
+    `job_url` is the address of the CI job that made the plan, "" if there is none.
+    """
     told = [index for index in plan.indexes if worth_telling(index)]
-    head = [*_head(plan, offer), *_hazards(plan), *_held_back(plan), *_table(told)]
-    tail = _next(plan, offer)
-    room = MOST_CHARACTERS - _size(head) - _size(tail)
-    details, left_out = _details(plan, told, room)
-    room -= _size(details)
-    steps = _steps(plan)
-    if _size(steps) > room:
-        steps, left_out = [], [*left_out, "the steps"] if plan.steps else left_out
-    missing = ["", f"_Left out for length: {', '.join(left_out)}; `rvlstate plan` shows all._"] if left_out else []
-    return "\n".join([*head, *details, *steps, *missing, *tail]) + "\n"
+    room = Room(left=most - 800)  # for what is said about what is missing
+    head, tail = _head(plan, offer), _next(plan, offer)
+    room.reserve([*head, *tail])
+    alerts = [*_hazards(plan, room), *_held_back(plan, room), *_waiting(plan, room), *_warnings(plan, room)]
+    table = _table(told, room)
+    details = [*_details(plan, told, room), *_graph(plan, room), *_steps(plan, room)]
+    missing = [_missing(room.missing, offer, job_url), ""] if room.missing else []
+    return "\n".join([*head, *alerts, *table, *details, *missing, *tail]).rstrip("\n") + "\n"
 
 
 def _head(plan: Plan, offer: Offer) -> list[str]:
     reversible = sum(step.operation.reversible for step in plan.steps)
     steps = f" {count(len(plan.steps), 'step')}, {reversible} reversible." if plan.steps else ""
-    summary = f"**{totals(plan)}**{steps}" if plan.steps or not plan.empty else f"{NO_CHANGES} {totals(plan)}"
-    lines = [f"### rvlstate plan: {code(plan.project)}", "", summary, "", f"_{prose(server_words(plan, offer))}_", ""]
-    return lines + [line for warning in plan.warnings for line in ("> [!WARNING]", f"> {prose(warning)}", "")]
+    summary = f"{NO_CHANGES} {totals(plan)}" if is_settled(plan) else f"**{totals(plan)}**{steps}"
+    costs = "; ".join(cost_words(plan))
+    cost = f" {costs[:1].upper()}{costs[1:]}." if costs else ""
+    return [
+        f"### rvlstate plan: {code(plan.project)}",
+        "",
+        summary + cost,
+        "",
+        f"_{prose(server_words(plan, offer))}_",
+        "",
+    ]
 
 
-def _hazards(plan: Plan) -> list[str]:
-    found = [(index.name, hazard) for index in plan.indexes for hazard in index.hazards]
-    if not found:
-        return []
-    lines = [f"> - `{hazard.code}` {code(name)}: {prose(hazard.message)}" for name, hazard in found[:HAZARDS_SHOWN]]
-    if len(found) > HAZARDS_SHOWN:
-        lines.append(f"> - and {number(len(found) - HAZARDS_SHOWN)} more")
-    return ["> [!WARNING]", "> **Hazards**", *lines, ""]
-
-
-def _held_back(plan: Plan) -> list[str]:
-    lines = []
+def _hazards(plan: Plan, room: Room) -> list[str]:
+    found: dict[str, list[str]] = {}
     for index in plan.indexes:
-        lines += [f"> - refused: {prose(reason)}" for reason in refusals(index)]
-        lines += [f"> - not yet: {code(index.name)}: {prose(text)}" for text in holds(index)]
-    return ["> [!CAUTION]", "> **Held back**", *lines, ""] if lines else []
+        for hazard in index.hazards:
+            found.setdefault(hazard.code, []).append(f"{code(index.name)}: {prose(hazard.message)}")
+    blocks = []
+    for hazard_code, messages in sorted(found.items()):
+        blocks += [[f"> - `{hazard_code}` {message}"] for message in messages[:EACH_HAZARD]]
+        rest = len(messages) - EACH_HAZARD
+        blocks += [[f"> - `{hazard_code}` on {count(rest, 'more index', 'more indexes')}"]] if rest > 0 else []
+    return _alert("CAUTION", "Hazards", blocks, room, "hazards")
 
 
-def _table(told: list[IndexPlan]) -> list[str]:
-    if not told:
+def _held_back(plan: Plan, room: Room) -> list[str]:
+    blocks = []
+    for index in plan.indexes:
+        blocks += [[f"> - refused: {prose(reason)}"] for reason in refusals(index)]
+    return _alert("WARNING", "Held back", blocks, room, "what is held back")
+
+
+def _waiting(plan: Plan, room: Room) -> list[str]:
+    blocks = [[f"> - {code(index.name)}: {prose(text)}"] for index in plan.indexes for text in holds(index)]
+    return _alert("NOTE", "Waiting", blocks, room, "changes that wait")
+
+
+def _warnings(plan: Plan, room: Room) -> list[str]:
+    blocks = [[f"> - {prose(warning)}"] for warning in plan.warnings]
+    return _alert("NOTE", "Good to know", blocks, room, "warnings")
+
+
+def _alert(kind: str, title: str, blocks: list[list[str]], room: Room, noun: str) -> list[str]:
+    frame = [f"> [!{kind}]", f"> **{title}**", ">", ""]
+    lines, left_out = room.take(blocks, share=0.25, frame=frame)
+    if left_out:
+        room.missing.append(f"{number(left_out)} lines about {noun}")
+    return [*frame[:3], *lines, ""] if lines else []
+
+
+def _table(told: list[IndexPlan], room: Room) -> list[str]:
+    frame = [*table_head(HEAD), ""]
+    rows, left_out = room.take([[index_row(index)] for index in told], share=0.45, frame=frame)
+    if left_out:
+        room.missing.append(f"{number(left_out)} rows of the table")
+    return [*frame[:2], *rows, ""] if rows else []
+
+
+def _details(plan: Plan, told: list[IndexPlan], room: Room) -> list[str]:
+    lines, left_out = room.take(index_blocks(plan, told))
+    if left_out:
+        room.missing.append(f"the changes of {count(left_out, 'index', 'indexes')}")
+    return lines
+
+
+def _graph(plan: Plan, room: Room) -> list[str]:
+    if len(plan.steps) < 2:  # noqa: PLR2004 - one box shows nothing
         return []
-    rows = [_table_row(index) for index in told[:ROWS_SHOWN]]
-    more = [f"_and {number(len(told) - ROWS_SHOWN)} more indexes_", ""] if len(told) > ROWS_SHOWN else []
-    head = ("index", "action", "class", "physical", "documents", "hazards")
-    return [*table(head, rows), "", *more]
+    chart = mermaid_graph(plan).splitlines() if len(plan.steps) <= MERMAID_STEPS else []
+    block = [*folded("Graph of the steps", fence_as_is(chart, "mermaid")), ""]
+    small = bool(chart) and sum(map(len, chart)) <= MERMAID_CHARACTERS
+    lines, left_out = room.take([block]) if small else ([], 1)
+    if left_out:
+        room.missing.append("the graph")
+    return lines
 
 
-def _table_row(index: IndexPlan) -> tuple[str, ...]:
-    documents = index.impact.documents
-    renamed = f" (renamed from {cell(index.renamed_from)})" if index.renamed_from else ""
-    return (
-        cell(index.name) + renamed,
-        f"{index.action}, held back" if is_held_back(index) else index.action,
-        CLASS_WORDS.get(index.classification or "", "") if index.action == "update" else "",
-        cell(physical_words(index.physical_before, index.physical_after)),
-        "?" if documents is None else number(documents),
-        " ".join(sorted({f"`{hazard.code}`" for hazard in index.hazards})),
-    )
-
-
-def _details(plan: Plan, told: list[IndexPlan], room: int) -> tuple[list[str], list[str]]:
-    """A block for each index as long as there is room, and what was left out."""
-    lines: list[str] = []
-    blocks = _blocks(plan, told)
-    for place, block in enumerate(blocks):
-        room -= _size(block)
-        if room < 0:
-            return lines, [f"the changes of {count(len(blocks) - place, 'index', 'indexes')}"]
-        lines += block
-    return lines, []
-
-
-def _blocks(plan: Plan, told: list[IndexPlan]) -> list[list[str]]:
-    created = created_definitions(plan)
-    groups = alike(told, created) if len(told) > BLOCKS_SHOWN else []
-    grouped = {name for group in groups for name in group.names}
-    single = [index for index in told if index.name not in grouped]
-    return [*(_block(index, created.get(index.name)) for index in single), *(_group(group) for group in groups)]
-
-
-def _group(group: Group) -> list[str]:
-    names = ", ".join(code(name) for name in group.names)
-    return [f"**{number(len(group.names))} indexes alike**: {names}", "", *_diff(group.lines), ""]
-
-
-def _block(index: IndexPlan, definition: IndexDefinition | None) -> list[str]:
-    lines = (*change_lines(index), *(created_lines(definition) if definition else ()))
-    remarks = [f"- {prose(note)}" for note in index.notes]
-    remarks += [f"- {prose(text)}" for text in unverifiable(index)]
-    impact = impact_words(index)
-    remarks += [f"- impact: {prose('; '.join(impact))} ({prose(basis_words(index))})"] if basis_words(index) else []
-    if not lines and not remarks:
-        return []
-    diff = _diff(lines) if lines else []
-    return [f"**{code(index.name)}**", "", *diff, *([""] if diff and remarks else []), *remarks, ""]
-
-
-def _diff(lines: tuple[ChangeLine, ...]) -> list[str]:
-    return fence([_diff_line(line) for line in lines], "diff")
-
-
-def _diff_line(line: ChangeLine) -> str:
-    """A line as a diff colours it: `!` is what diff viewers have for "changed"."""
-    symbol = {"~": "!", "x": "!", ".": " "}.get(line.symbol, line.symbol)
-    return f"{symbol} {line.subject}  {line.value}{f'    # {line.verdict}' if line.verdict else ''}"
-
-
-def _steps(plan: Plan) -> list[str]:
-    if not plan.steps:
-        return []
+def _steps(plan: Plan, room: Room) -> list[str]:
+    """The steps in a table: all of them, or as many as there is room for."""
     numbers = {step.id: place for place, step in enumerate(plan.steps, start=1)}
-    rows = [
+    head = table_head(("", "step", "needs", "hazards", "reversible"))
+    frame = [*folded(count(len(plan.steps), "step"), head), ""]
+    rows, left_out = room.take([[_step_row(step, numbers)] for step in plan.steps], frame=frame)
+    if left_out:
+        room.missing.append(f"{number(left_out)} steps")
+    return [*folded(count(len(plan.steps), "step"), [*head, *rows]), ""] if rows else []
+
+
+def _step_row(step: Step, numbers: dict[str, int]) -> str:
+    return table_row(
         (
             str(numbers[step.id]),
             cell(step.operation.summary),
-            ", ".join(str(numbers[needed]) for needed in step.needs),
+            ", ".join(str(numbers[needed]) for needed in step.needs[:NEEDS_SHOWN]) + _more(len(step.needs)),
             " ".join(sorted({f"`{hazard.code}`" for hazard in step.operation.hazards})),
             "yes" if step.operation.reversible else "no",
         )
-        for step in plan.steps
-    ]
-    title = f"{count(len(plan.steps), 'step')}"
-    return [*folded(title, table(("", "step", "needs", "hazards", "reversible"), rows)), ""]
+    )
+
+
+def _more(needs: int) -> str:
+    return f" and {number(needs - NEEDS_SHOWN)} more" if needs > NEEDS_SHOWN else ""
+
+
+def _missing(missing: list[str], offer: Offer, job_url: str) -> str:
+    where = [f"{code(offer.command('plan'))} shows all of it"]
+    where += [f"the plan file {code(offer.plan_file)} holds it"] if offer.plan_file else []
+    if job_url:
+        where.append(f"[the CI job]({job_url}) made it" if _LINK.fullmatch(job_url) else f"{code(job_url)} made it")
+    return f"_Left out for length: {', '.join(missing)}._ {'; '.join(where)}."
 
 
 def _next(plan: Plan, offer: Offer) -> list[str]:
-    return [
-        f"- {words.label}{prose(words.text) if words.text else ''}{code(words.command) if words.command else ''}"
-        for words in next_words(plan, offer)
-    ]
+    words = next_words(plan, offer)
+    lines = [f"- {word.label}{prose(word.text) if word.text else ''}{_command(word.command)}" for word in words]
+    return ["**How to apply**", "", *lines] if plan.steps else lines
 
 
-def _size(lines: list[str]) -> int:
-    return sum(len(line) + 1 for line in lines)
+def _command(command: str) -> str:
+    if len(command) > LONGEST_COMMAND:
+        return "(the command is too long to be shown here; `rvlstate plan` tells it)"
+    return code(command, LONGEST_COMMAND) if command else ""

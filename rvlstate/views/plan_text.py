@@ -10,7 +10,7 @@ from rvlstate.views.alike import BLOCKS_SHOWN, Group, alike
 from rvlstate.views.change_lines import created_definitions
 from rvlstate.views.index_block import write_change_lines, write_index
 from rvlstate.views.paper import Cell, Paper
-from rvlstate.views.plan_words import RUN, Offer, next_words, server_words, totals, worth_telling
+from rvlstate.views.plan_words import RUN, Offer, is_settled, next_words, server_words, totals, worth_telling
 from rvlstate.views.quantities import count
 from rvlstate.views.untrusted import printable
 
@@ -45,7 +45,7 @@ def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()
         paper.paragraph(printable(warning), style="yellow", first="! warning: ", rest="  ")
     paper.blank()
     _write_indexes(paper, plan, detail)
-    if plan.empty:
+    if is_settled(plan):
         paper.line(Cell(text=NO_CHANGES, style="bold green"))
     if plan.steps:
         _write_steps(paper, plan, detail)

@@ -25,13 +25,14 @@ VERBS: tuple[tuple[Action, str], ...] = (
 class Offer:
     """What a reader may do next: how rvlstate was called, hazards that policy or flags allow, the file of the plan.
 
-    `server` is the address as it may be shown, "" if it is not known.
+    `server` is the address as it may be shown, "" if it is not known. `postpone`: the plan leaves cutovers to later.
     """
 
     program: tuple[str, ...] = ("rvlstate",)
     allowed: tuple[str, ...] = ()
     plan_file: str = ""
     server: str = ""
+    postpone: bool = False
 
     def command(self, *words: str) -> str:
         """A command line that can be pasted into a shell."""
@@ -50,10 +51,12 @@ class Words:
 
 def totals(plan: Plan) -> str:
     """`1 index to create, 2 to update (1 in place, 1 shadow); 14 unchanged.`."""
-    counts = Counter(index.action for index in plan.indexes if not is_held_back(index))
+    waits = under_way(plan)
+    counts = Counter(index.action for index in plan.indexes if not is_held_back(index) and index.name not in waits)
     parts = [f"{number(counts[action])} {verb}{_classes(plan, action)}" for action, verb in VERBS if counts[action]]
     held_back = sum(is_held_back(index) for index in plan.indexes)
     parts += [f"{number(held_back)} held back"] if held_back else []
+    parts += [f"{number(len(waits))} under way"] if waits else []
     unchanged = f"{count(counts['no-op'], 'index', 'indexes')} unchanged"
     return (
         "; ".join(part for part in (", ".join(parts), unchanged if counts["no-op"] or not parts else "") if part) + "."
@@ -65,11 +68,29 @@ def is_held_back(index: IndexPlan) -> bool:
     return bool(index.refused)
 
 
+def under_way(plan: Plan) -> frozenset[str]:
+    """The indexes that are being changed in phases, with nothing to be done about them now."""
+    busy = {step.index for step in plan.steps}
+    return frozenset(
+        index.name
+        for index in plan.indexes
+        if index.action == "update" and not index.refused and index.name not in busy
+    )
+
+
+def is_settled(plan: Plan) -> bool:
+    """Whether live is as declared, with nothing under way."""
+    return plan.empty and not under_way(plan)
+
+
 def _classes(plan: Plan, action: Action) -> str:
     if action != "update":
         return ""
+    waits = under_way(plan)
     found = Counter(
-        index.classification for index in plan.indexes if index.action == action and not is_held_back(index)
+        index.classification
+        for index in plan.indexes
+        if index.action == action and not is_held_back(index) and index.name not in waits
     )
     words = [f"{number(found[key])} {word}" for key, word in CLASS_WORDS.items() if found[key]]  # type: ignore[index]
     return f" ({', '.join(words)})" if words else ""
@@ -97,10 +118,10 @@ def unmanaged_words(names: tuple[str, ...], offer: Offer) -> Words:
 
 def _held_back(plan: Plan) -> list[Words]:
     refused = [index.name for index in plan.indexes if index.refused]
-    deferred = [index.name for index in plan.indexes if index.held]
+    waiting = [index.name for index in plan.indexes if index.held]
     return [
         Words(label=label, text=f"{', '.join(names)} (see above)", style=style)
-        for label, names, style in (("Refused: ", refused, "bold red"), ("Not yet: ", deferred, "bold yellow"))
+        for label, names, style in (("Refused: ", refused, "bold red"), ("Waiting: ", waiting, "bold yellow"))
         if names
     ]
 
@@ -115,14 +136,16 @@ def _next(plan: Plan, offer: Offer) -> list[Words]:
     targets = [word for name in plan.targets for word in ("--target", name)]
     flags = [word for code in missing for word in ("--allow", code)]
     label = "Allowed by applying the file: " if offer.plan_file else "Not allowed yet: "
-    words = (offer.plan_file,) if offer.plan_file else (*targets, *flags)
+    postponed = ["--postpone-cutover"] if offer.postpone else []
+    words = (offer.plan_file,) if offer.plan_file else (*targets, *postponed, *flags)
     run = Words(label=RUN, command=offer.command("apply", *words), style="bold")
     return [Words(label=label, text=", ".join(missing), style="bold yellow"), run] if missing else [run]
 
 
 def _rest(plan: Plan, offer: Offer, held_back: set[str]) -> list[Words]:
     """Apply refuses a plan in which anything is held back; the rest can be asked for by name."""
-    rest = [index for index in plan.indexes if index.name not in held_back and index.action != "no-op"]
+    done = held_back | under_way(plan)
+    rest = [index for index in plan.indexes if index.name not in done and index.action != "no-op"]
     if not rest:
         return []
     codes = sorted({hazard.code for index in rest for hazard in index.hazards} - set(offer.allowed))

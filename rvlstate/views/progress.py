@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from rvlstate.events import Event, OrderReceived, RunFinished, StepFailed, StepFinished, StepProgressed, StepStarted
-from rvlstate.views.events import event_line
+from rvlstate.views.events import LogContext, event_line
 from rvlstate.views.narration import Narrator
 from rvlstate.views.paper import Cell
 from rvlstate.views.progress_words import Standing
@@ -67,12 +67,13 @@ class JsonProgress(_Plain):
     write: Callable[[str], None]
     now: Callable[[], str]
     clock: Callable[[], float] = time.monotonic
+    context: LogContext = field(default_factory=LogContext)
     _told: dict[str, tuple[float, str, str]] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         """Write one line."""
         if not isinstance(event, StepProgressed) or self._is_due(event):
-            self.write(event_line(event, self.now()))
+            self.write(event_line(event, self.now(), self.context))
 
     def _is_due(self, event: StepProgressed) -> bool:
         before, now = self._told.get(event.step), self.clock()

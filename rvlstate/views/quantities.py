@@ -66,3 +66,10 @@ def stopwatch(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds:.2f} s"
     return f"{seconds:.1f} s" if seconds < 100 else span(seconds)  # noqa: PLR2004 - as in span
+
+
+def estimate(name: str, value: float) -> str:
+    """A figure that is set against another one, with its unit: a size, a time or a number, by its name."""
+    if "bytes" in name:
+        return size(round(value))
+    return stopwatch(value) if "seconds" in name else number(round(value))

@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 from rvlstate.views.history import figures_words
 from rvlstate.views.paper import Cell, Paper
+from rvlstate.views.plan_words import Offer
 from rvlstate.views.quantities import count, stopwatch
+from rvlstate.views.standing import write_waits
 from rvlstate.views.untrusted import printable
 
 if TYPE_CHECKING:
     from rvlstate.runtime.outcome import Report, StepOutcome
 
 NOTHING = "Nothing to do. Live matches the declared set."
+NOTHING_NOW = "Nothing to do now."
+WAITING = "Planned again: nothing is left to do but what waits."
+GREEN = "bold green"
 SETTLED = "Planned again: nothing is left to do."
 
 
-def write_report(paper: Paper, report: Report) -> None:
-    """The steps with their figures, and the end."""
+DONE = {"cutover": "Cut over", "complete": "Completed"}
+
+
+def write_report(paper: Paper, report: Report, offer: Offer, command: str = "apply") -> None:
+    """The steps with their figures, the end, and what waits."""
     if report.result == "nothing":
-        paper.line(Cell(text=NOTHING, style="bold green"))
+        paper.line(Cell(text=NOTHING_NOW if report.waits else NOTHING, style="bold green"))
+        write_waits(paper, report.waits, offer)
         return
     told = [step for step in report.steps if figures_words(step.figures)]
     if told:
@@ -28,11 +37,17 @@ def write_report(paper: Paper, report: Report) -> None:
         paper.blank()
     done = sum(step.result == "done" for step in report.steps)
     paper.line(
-        Cell(text=f"Applied: {count(done, 'step')} in {stopwatch(report.seconds)}", style="bold green"),
+        Cell(text=f"{DONE.get(command, 'Applied')}: {count(done, 'step')} in {stopwatch(report.seconds)}", style=GREEN),
         f"  (run {report.run})",
     )
     if report.plan_empty:
-        paper.line(SETTLED)
+        paper.line(WAITING if report.waits else SETTLED)
+    for name in report.late_writers:
+        paper.paragraph(
+            f"{printable(name)}: writers must use the new layout from now on; what is still written in the old one is "
+            f"converted by {offer.command('watch', name)}."
+        )
+    write_waits(paper, report.waits, offer)
 
 
 def report_data(report: Report) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rvlstate.plan.effects import Restored
-from rvlstate.plan.rollback_plan import Proposal
+from rvlstate.plan.rollback_plan import Proposal, Retreat
 from rvlstate.views.paper import Cell, Paper
 from rvlstate.views.plan_words import Offer
 from rvlstate.views.quantities import about, count, number, size, stopwatch
@@ -25,8 +25,57 @@ TOLD = (
 """Figures of the step that restores, and how they are told."""
 
 
-def write_proposal(paper: Paper, proposal: Proposal) -> None:
-    """What will be restored, what newer writes mean, whether search stops; then the steps."""
+PHASES = {
+    "staging": "it is being prepared: the old index answers, and no document was touched",
+    "ready": "its new index is ready and answers nobody yet; no document was touched",
+    "serving": "it is cut over: the new index answers, and no document was touched",
+}
+
+
+def write_proposal(paper: Paper, proposal: Proposal | Retreat) -> None:
+    """What will come back, what newer writes mean, whether search stops; then the steps."""
+    if isinstance(proposal, Retreat):
+        _write_retreat(paper, proposal)
+    else:
+        _write_restoration(paper, proposal)
+    paper.blank()
+    paper.rows(
+        [(Cell(text=f"  {step.id}"), Cell(text=printable(step.operation.summary))) for step in proposal.plan.steps]
+    )
+
+
+def _write_retreat(paper: Paper, retreat: Retreat) -> None:
+    rewrite = retreat.rewrite
+    name = printable(rewrite.name)
+    paper.line(Cell(text=f"~ {name}", style="bold"), f"  back to before {printable(rewrite.id)}")
+    paper.paragraph(f"The change stands so: {PHASES[rewrite.phase]}.", first="  ", rest="    ")
+    if rewrite.strategy == "staged":
+        paper.paragraph("The copies of its documents are removed.", first="  ", rest="    ")
+    newer = _newer(retreat)
+    if newer:
+        paper.paragraph(newer, style="yellow", first="  ! ", rest="    ")
+    old = printable(rewrite.physical)
+    if retreat.rebuilds:
+        text = (
+            f"{old} is gone and is built again, {about(retreat.seconds)}; until then the new index goes on answering."
+        )
+    else:
+        text = f"{name} goes on answering all the while, from {old} in the end."
+    paper.paragraph(text, first="  ", rest="    ")
+
+
+def _newer(retreat: Retreat) -> str:
+    """What documents in the new layout mean, if there may be any."""
+    rewrite = retreat.rewrite
+    fate = "which the old index does not find as they are meant; they stay as they are"
+    if retreat.newer is None and rewrite.phase == "serving" and rewrite.touches_documents:
+        return f"There may be documents that were written in the new layout since, {fate}."
+    if retreat.newer:
+        return f"About {count(retreat.newer, 'document')} in the new layout, {fate}."
+    return ""
+
+
+def _write_restoration(paper: Paper, proposal: Proposal) -> None:
     rewrite = proposal.rollback.rewrite
     paper.line(
         Cell(text=f"~ {printable(rewrite.name)}", style="bold"),
@@ -52,14 +101,21 @@ def write_proposal(paper: Paper, proposal: Proposal) -> None:
         rest="    ",
     )
     paper.paragraph(_downtime(proposal), style="yellow", first="  ! ", rest="    ")
-    paper.blank()
-    paper.rows(
-        [(Cell(text=f"  {step.id}"), Cell(text=printable(step.operation.summary))) for step in proposal.plan.steps]
-    )
 
 
-def proposal_data(proposal: Proposal) -> dict[str, Any]:
+def proposal_data(proposal: Proposal | Retreat) -> dict[str, Any]:
     """The same as JSON-like data."""
+    if isinstance(proposal, Retreat):
+        return {
+            "index": proposal.rewrite.name,
+            "rewrite": proposal.rewrite.id,
+            "phase": proposal.rewrite.phase,
+            "newer_documents": proposal.newer,
+            "rebuilds": proposal.rebuilds,
+            "estimated_seconds": proposal.seconds,
+            "search_downtime": False,
+            "steps": [step.operation.summary for step in proposal.plan.steps],
+        }
     return {
         "index": proposal.rollback.name,
         "rewrite": proposal.rollback.rewrite.id,

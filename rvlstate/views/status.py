@@ -9,6 +9,7 @@ from rvlstate.views.history import standing_of
 from rvlstate.views.paper import Cell, Paper
 from rvlstate.views.plan_words import Offer, unmanaged_words
 from rvlstate.views.quantities import count
+from rvlstate.views.standing import write_change
 from rvlstate.views.untrusted import lines_of, printable
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ STYLES = {
     "rebuilding": "bold yellow",
     "drifted": "magenta",
     "hijacked": "bold magenta",
+    "ready": "cyan",
+    "kept": "cyan",
     "left behind": "yellow",
     "missing": "bold red",
 }
@@ -40,6 +43,8 @@ def write_status(paper: Paper, status: Status, offer: Offer) -> None:
     else:
         paper.line(NOTHING_MANAGED)
     paper.blank()
+    for change in status.changes:
+        write_change(paper, change, offer)
     _write_work(paper, status)
     if status.unmanaged:
         words = unmanaged_words(status.unmanaged, offer)

@@ -12,6 +12,7 @@ from kit import Shop, numeric, summaries, tag, text, vector
 from rvlstate.cli.main import run
 from rvlstate.errors import ChangeRefusedError, GateFailedError, StepFailedError
 from rvlstate.events import Event, StepStarted
+from rvlstate.plan.rollback_plan import Proposal
 from rvlstate.runtime.outcome import Report
 
 pytest_plugins = ("story_fixtures",)
@@ -252,6 +253,7 @@ def test_a_damaged_backup_is_told_and_the_rest_comes_back(shop: Shop) -> None:
     segment.write_bytes(data)
     with shop.project() as project:
         proposal = project.propose_rollback("products")
+    assert isinstance(proposal, Proposal)
     assert proposal.damaged > 0
     told = figures(roll_back(shop))
     assert told["documents_restored"] == DOCUMENTS - proposal.damaged

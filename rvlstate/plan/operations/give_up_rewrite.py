@@ -7,9 +7,9 @@ from typing import Literal
 
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
-from rvlstate.plan.effects import Flow, Tidy
+from rvlstate.plan.effects import Flow, Sweep, Tidy
 from rvlstate.plan.operations.base import Defaults
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS
+from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, staging_commands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,19 @@ class GiveUpRewrite(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("UNLINK", *DOCUMENT_COMMANDS)
+        return ("UNLINK", *DOCUMENT_COMMANDS, *(staging_commands(self.rewrite) if self._has_moved_copies else ()))
+
+    @property
+    def _has_moved_copies(self) -> bool:
+        """Whether copies are among documents of others, under a new prefix, rather than under one of their own."""
+        return self.rewrite.promotion == "new_prefix" and not self.rewrite.settled
 
     def record(self, state: State) -> State:
         """It is not under way any more."""
         return state.without_rewrite(self.name)
 
     def flow(self) -> Flow:
-        """Tidy up."""
+        """Remove the copies that are still as they were made, and tidy up."""
+        if self._has_moved_copies:
+            yield Sweep(rewrite=self.rewrite, mode="unstage")
         yield Tidy(rewrite=self.rewrite)
