@@ -52,7 +52,8 @@ def hostile_plan(name: str, field: str = "") -> Plan:
     """A plan in which others chose every name, and every sentence that may hold one."""
     field = field or name
     wanted = plus(CATEGORIES, TagField(name=field, identifier=field, separator=name[:1]))
-    plan = make_plan([declared(name, wanted)], [live(name, CATEGORIES), unmanaged(f"other {field}")])
+    second = declared(f"second {name}", CATEGORIES, depends_on=(name,))
+    plan = make_plan([declared(name, wanted), second], [live(name, CATEGORIES), unmanaged(f"other {field}")])
     return replace(
         plan,
         warnings=(*plan.warnings, f"take care of {field}", field),

@@ -185,7 +185,7 @@ def test_a_new_project_is_valid_and_nothing_is_overwritten(
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     again = outcome(capsys, "init")
     assert again.code == 0
-    assert again.out.count("kept ") == len(before) == 5
+    assert again.out.count("kept ") == len(before) == 6
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 

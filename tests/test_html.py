@@ -126,6 +126,21 @@ def test_a_run_without_progress_says_why_there_is_no_plot() -> None:
     assert NOTHING_TO_PLOT in page
 
 
+def test_documents_that_several_steps_came_upon_are_counted_once() -> None:
+    """The rewrite leaves them, the settling finds them again; a rehearsal leaves nothing."""
+    figures = {"documents_bad": 5.0}
+    names = ("rehearse_rewrite", "rewrite_documents", "settle_documents")
+    steps = tuple(step(place, name, 0, 1, operation=name, figures=figures) for place, name in enumerate(names))
+    assert '<dt>Left as they were</dt><dd class="warn">5</dd>' in render_run_page(RunReport(run=summary(), steps=steps))
+
+
+def test_a_rate_that_is_not_known_yet_is_not_drawn_as_none() -> None:
+    """The first note of a phase has no rate: the curve does not begin at the bottom."""
+    first = event(7, "step_progressed", step="products/3", phase="staging", documents_per_second="0")
+    told = [event(0, "run_started"), first, *progress("products/3", "staging", 11, 31, 100, whole=1_000)]
+    assert re.search(r'points="0.00,(\d+)', render_run_page(went_well(), told)).group(1) != "100"  # type: ignore[union-attr]
+
+
 def test_points_know_when_the_run_began_even_if_the_stream_lost_it() -> None:
     """The first event of the run tells; else a step that began, whose report knows how long after the run that was."""
     told = progress("products/3", "staging", 7.0, 27.0, 100, whole=1_000)

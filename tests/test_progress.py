@@ -60,6 +60,9 @@ def test_the_json_log_is_one_object_a_line() -> None:
     assert lines[6] == {
         "event": "step_finished",
         "time": "2026-05-15T10:00:00Z",
+        "level": "info",
+        "project": "shop",
+        "run": "r1",
         "step": "a/1",
         "seconds": 12.5,
         "note": "1,000 documents",
@@ -163,6 +166,9 @@ def test_progress_has_stable_names() -> None:
     assert json.loads(event_line(REWRITING, "t")) == {
         "event": "step_progressed",
         "time": "t",
+        "level": "debug",
+        "project": "",
+        "run": "",
         "step": "a/1",
         "note": "22,500 documents rewritten",
         "done": 22_500,

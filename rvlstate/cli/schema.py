@@ -39,9 +39,10 @@ KINDS = ("project", "environment", "plan", "events", "report")
 @global_options
 @pass_globals
 def command(settings: Globals, kind: str, out: Path | None) -> int:
-    """Print a JSON Schema: of the project file, of its overlays, of plans, of the event log, or of run reports.
+    """Print the JSON Schema of a file or of an output.
 
-    Made from the code of this version; editors and scripts check files by it.
+    Of the project file, of its overlays, of plans, of the event log, or of run reports; made from the code of this
+    version. Editors and scripts check by it.
     """
     made = schemas()[kind]()
     if out is None:

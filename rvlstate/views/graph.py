@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterator
 
 from rvlstate.plan.plan import Plan, Step
-from rvlstate.views.untrusted import printable
+from rvlstate.views.untrusted import harmless
+
+LONGEST_LABEL = 200
+"""A box with more text than this shows nothing of the graph."""
 
 _ENTITIES = {char: f"#{ord(char)};" for char in '#"<>&;`|{}[]()@\\'}
 """Mermaid has no escapes but these, by code point."""
@@ -62,9 +65,9 @@ def _label(step: Step) -> str:
 
 
 def _mermaid_text(text: str) -> str:
-    return "".join(_ENTITIES.get(char, char) for char in printable(text))
+    return "".join(_ENTITIES.get(char, char) for char in harmless(text, LONGEST_LABEL))
 
 
 def _dot_text(text: str) -> str:
     """A quoted string of dot: only quotes and backslashes mean anything in it."""
-    return json.dumps(printable(text), ensure_ascii=False)
+    return json.dumps(harmless(text, LONGEST_LABEL), ensure_ascii=False)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rvlstate.runtime.run_report import Comparison, Event, RunReport, RunSummary, StepReport
 
 TONES = {"done": "good", "failed": "bad", "interrupted": "warn", "running": "accent"}
+REHEARSES = "rehearse"
+"""What the operations begin with that write nothing."""
+
 STEP_COLUMNS = (
     Column(title="Step"),
     Column(title="Result"),
@@ -63,7 +66,7 @@ def _head(report: RunReport) -> Html:
     run = report.run
     written = sum(round(comparison.actual.get("documents_written", 0)) for comparison in report.indexes)
     octets = sum(round(comparison.actual.get("bytes_written", 0)) for comparison in report.indexes)
-    bad = sum(round(step.figures.get("documents_bad", 0)) for step in report.steps if not _rehearsed(step))
+    bad = _bad_documents(report.steps)
     who = f"By {run.who} on {run.host}, begun {run.started}" + (f", ended {run.finished}." if run.finished else ".")
     steps = f"{number(run.steps_done)} of {number(run.steps_total)}"
     pairs = [
@@ -163,8 +166,13 @@ def _whole(report: RunReport) -> float:
     return max([report.run.seconds, *(step.after + step.seconds for step in report.steps), 0.001])
 
 
-def _rehearsed(step: StepReport) -> bool:
-    return step.operation.startswith("rehearse")
+def _bad_documents(steps: Sequence[StepReport]) -> int:
+    """Documents that were left as they were: several steps on one index come upon the same ones."""
+    found: dict[str, int] = {}
+    for step in steps:
+        if not step.operation.startswith(REHEARSES):
+            found[step.index] = max(found.get(step.index, 0), round(step.figures.get("documents_bad", 0)))
+    return sum(found.values())
 
 
 def _foot(run: RunSummary) -> Html:

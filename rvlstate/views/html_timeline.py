@@ -36,7 +36,11 @@ def plots(steps: Sequence[StepReport], points: Mapping[str, list[Point]], whole:
         mine = points.get(step.id, [])
         if len(mine) < LEAST_POINTS:
             continue
-        rates = [Sample(at=point.at, value=point.documents_per_second, held=bool(point.why)) for point in mine]
+        rates = [
+            Sample(at=point.at, value=point.documents_per_second, held=bool(point.why))
+            for point in mine
+            if point.documents_per_second > 0  # 0 says that it is not known yet
+        ]
         latencies = [
             Sample(at=point.at, value=point.latency_ms, held=bool(point.why))
             for point in mine
