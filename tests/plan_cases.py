@@ -255,6 +255,11 @@ def begun(name: str, standing: str, desired: Desired, world: World) -> World:
     """
     if standing in PHASES:
         return in_phase(standing, desired, world)
+    if standing == "settled" and any(
+        isinstance(step.operation, StageDocuments) for step in build_plan(desired, world).steps
+    ):
+        world = in_phase("promoting", desired, world)
+        return replace(world, state=world.state.with_rewrite(replace(world.state.rewrites[0], settled=True)))
     steps = build_plan(desired, world).steps
     rewrite = next(step.operation.rewrite for step in steps if isinstance(step.operation, RehearseRewrite))
     dropped = standing == "dropped"

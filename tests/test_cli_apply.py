@@ -48,7 +48,7 @@ def test_the_plan_as_json_and_markdown(cli: Cli) -> None:
     assert (told.code, told.err) == (0, "")
     assert told.data["summary"]["create"] == 2
     markdown = cli.run("plan", "--format", "markdown")
-    assert markdown.out.startswith("### rvlstate plan: `shop`\n\n**2 to create.** 8 steps, 8 reversible.\n")
+    assert markdown.out.startswith("### rvlstate plan: `shop`\n\n**2 to create.** 8 steps, 8 reversible. ")
 
 
 def test_a_plan_for_a_target_leaves_the_rest_alone(cli: Cli) -> None:

@@ -79,8 +79,11 @@ def hook(task: Task, when: Literal["before_cutover", "after_cutover"], before: s
 
 
 def give_up(task: Task, rewrite: Rewrite) -> list[AnyOperation]:
-    """Remove what a change that is no longer wanted has made so far: its indexes, which nobody asks, and its copies."""
-    made = {rewrite.target, rewrite.interim} if rewrite.phased else set[str]()
+    """Remove what a change that is no longer wanted has made so far: its indexes, which nobody asks, and its copies.
+
+    Of one that is settled, what it kept beside the documents: its index serves.
+    """
+    made = {rewrite.target, rewrite.interim} if rewrite.phased and not rewrite.settled else set[str]()
     there = sorted(physical for physical in made if physical and task.world.catalog.index(physical) is not None)
     drops = [DropIndex(physical=physical, because="left_behind", atomic=task.atomic) for physical in there]
     return [*drops, GiveUpRewrite(name=task.name, rewrite=rewrite)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rvlstate.model.state import Record
-from rvlstate.plan.operations import AwaitBuild, RewriteDocuments, SettleDocuments
+from rvlstate.plan.operations import AwaitBuild, GiveUpRewrite, RewriteDocuments, SettleDocuments
 from rvlstate.plan.plan import Step
 
 LEAST_SECONDS, LEAST_DOCUMENTS = 0.5, 1000
@@ -28,7 +28,7 @@ class Lessons:
             case RewriteDocuments(rewrite=rewrite) if rewrite.strategy == "recreate":
                 spent = figures.get("seconds_rewriting", 0.0)
                 _note_rate(own, "rewrite_rate", figures.get("documents_written", 0.0), spent)
-            case SettleDocuments(rewrite=rewrite) if rewrite.strategy == "staged":
+            case SettleDocuments(rewrite=rewrite) | GiveUpRewrite(rewrite=rewrite) if rewrite.strategy == "staged":
                 own["failures"] = int(figures.get("old_layout_failures", 0))
             case _:
                 pass

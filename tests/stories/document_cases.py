@@ -45,6 +45,9 @@ def recreated(*kinds: str, drops: tuple[str, ...] = ("drop_index",)) -> tuple[st
     return ("rehearse_rewrite", *drops, "rewrite_documents", *SERVED_ANEW, *kinds, "verify_index", "settle_documents")
 
 
+STAGED = ("stage_documents", *SERVED_ANEW, "stage_documents", "verify_index")
+"""The steps in front of the cutover of a staged change."""
+
 KEPT: dict[str, Any] = {"definition": FILTER, "aliases": ["wares"]}
 CHANGED: dict[str, Any] = {
     "strategy": "recreate",
@@ -134,6 +137,71 @@ DOCUMENT_CASES = (
         change=in_turn(settings(strategy="recreate", batch_size=20, backup=BACKUP), HALVED),
         operations=recreated("point_alias"),
         answers=(),
+        rewrites=True,
+        soak=True,
+    ),
+    Case(
+        name="staged-by-rename",
+        before=SERVED,
+        change=in_turn(settings(batch_size=20), HALVED),
+        operations=(*STAGED, "point_alias", "drop_index", "promote_documents", "settle_documents"),
+        rewrites=True,
+    ),
+    Case(
+        name="staged-by-writing-back",
+        before=in_turn(filled(), settings(aliases=["wares"]), declared(*OTHERS, embedding()), applied, with_synonyms),
+        change=in_turn(
+            settings(aliases=["wares"], batch_size=20, fields={"headline": {"renamed_from": "title"}}),
+            declared(text("headline"), *OTHERS[1:], embedding()),
+        ),
+        operations=(
+            *(*STAGED, "point_alias", "point_alias", "drop_index", "promote_documents", *SERVED_ANEW),
+            *("promote_documents", "verify_index", "point_alias", "point_alias", "drop_index", "settle_documents"),
+        ),
+        answers=("products", "wares"),
+        rewrites=True,
+    ),
+    Case(
+        name="staged-by-writing-back-with-a-filter",
+        before=in_turn(filled(), settings(**KEPT), declared(*OTHERS, embedding()), applied, with_synonyms),
+        change=in_turn(
+            settings(**KEPT, batch_size=20, fields={"headline": {"renamed_from": "title"}}),
+            declared(text("headline"), *OTHERS[1:], embedding()),
+        ),
+        operations=(
+            *(*STAGED, "point_alias", "point_alias", "drop_index", "promote_documents", *SERVED_ANEW),
+            *("promote_documents", "verify_index", "point_alias", "point_alias", "drop_index", "settle_documents"),
+        ),
+        answers=(),
+        rewrites=True,
+        soak=True,
+    ),
+    Case(
+        name="staged-over-physical-name",
+        before=in_turn(PLAIN, SERVED),
+        change=in_turn(settings(batch_size=20, backup=BACKUP), HALVED),
+        operations=(*STAGED, "take_name", "promote_documents", "settle_documents"),
+        rewrites=True,
+        soak=True,
+    ),
+    Case(
+        name="staged-with-another-prefix",
+        before=SERVED,
+        change=in_turn(settings(batch_size=20), declared(*OTHERS, embedding("float16"), prefix="goods:")),
+        operations=(*STAGED, "point_alias", "drop_index", "promote_documents", "settle_documents"),
+        rewrites=True,
+        soak=True,
+    ),
+    Case(
+        name="staged-as-json",
+        before=in_turn(load, declared(*OTHERS, embedding()), applied),
+        change=in_turn(
+            settings(batch_size=20),
+            declared(
+                *({**field, "path": f"$.{field['name']}"} for field in (*OTHERS, embedding())), storage_type="json"
+            ),
+        ),
+        operations=(*STAGED, "point_alias", "drop_index", "promote_documents", "settle_documents"),
         rewrites=True,
         soak=True,
     ),

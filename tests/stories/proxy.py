@@ -35,8 +35,8 @@ SCRIPTS = (
 JOURNAL = frozenset({"renew", "run_start", "run_step", "run_finish", "order", "obey", "run_progress"})
 """Scripts whose effect no later run reads to decide anything."""
 
-POLLED = frozenset({"renew", "GET", "run_progress", "FT.INFO", "FT.SYNDUMP", "FT._LIST", "INFO"})
-"""What is sent more or less often, as a build takes longer or shorter."""
+POLLED = frozenset({"renew", "GET", "run_progress", "FT.INFO", "FT.SYNDUMP", "FT._LIST", "INFO", "HELLO", "CLIENT"})
+"""What is sent more or less often, as a build takes longer or shorter, or threads share connections."""
 
 WRITES = frozenset(
     {

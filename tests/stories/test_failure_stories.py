@@ -161,21 +161,3 @@ def test_a_server_that_restarts_in_the_middle_of_a_build(new_server: NewServer, 
         await_built(shop.client, "products")
         assert shop.count() == 600
         shop.assert_settled()
-
-
-def test_a_manual_cutover_is_not_yet_possible_and_refused(shop: Shop) -> None:
-    """Scenario 41: cutover: manual belongs to a later version and is refused, not ignored."""
-    shop.configure(indexes={"products": {"cutover": "manual"}})
-    shop.declare("products", *FIELDS)
-    with pytest.raises(RvlstateError, match="cutover") as refusal:
-        shop.plan()
-    assert refusal.value.exit_code == 3
-
-
-def test_keeping_the_old_index_is_not_yet_possible_and_refused(shop: Shop) -> None:
-    """Scenario 40: a grace for the old index belongs to a later version and is refused, not ignored."""
-    shop.configure(policy={"retain_old": "1h"})
-    shop.declare("products", *FIELDS)
-    with pytest.raises(RvlstateError, match="retain_old") as refusal:
-        shop.plan()
-    assert refusal.value.exit_code == 3

@@ -9,7 +9,7 @@ from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.effects import Flow, Sweep, Tidy
 from rvlstate.plan.operations.base import Defaults
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, staging_commands
+from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, count_old_failures, staging_commands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,13 @@ class GiveUpRewrite(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("UNLINK", *DOCUMENT_COMMANDS, *(staging_commands(self.rewrite) if self._has_moved_copies else ()))
+        return (
+            "FT._LIST",
+            "FT.INFO",
+            "UNLINK",
+            *DOCUMENT_COMMANDS,
+            *(staging_commands(self.rewrite) if self._has_moved_copies else ()),
+        )
 
     @property
     def _has_moved_copies(self) -> bool:
@@ -48,11 +54,14 @@ class GiveUpRewrite(Defaults):
         return self.rewrite.promotion == "new_prefix" and not self.rewrite.settled
 
     def record(self, state: State) -> State:
-        """It is not under way any more."""
-        return state.without_rewrite(self.name)
+        """It is not under way any more; one that was settled is complete, and late writes are known by it."""
+        done = state.without_rewrite(self.name)
+        return done.laid_out(self.rewrite) if self.rewrite.settled else done
 
     def flow(self) -> Flow:
         """Remove the copies that are still as they were made, and tidy up."""
         if self._has_moved_copies:
             yield Sweep(rewrite=self.rewrite, mode="unstage")
+        if self.rewrite.settled:
+            yield from count_old_failures(self.rewrite)
         yield Tidy(rewrite=self.rewrite)

@@ -123,6 +123,15 @@ def with_members_intent(state: State, rewrite: Rewrite, members: str) -> State:
     return state.with_intent(Intent(physical=members, name=rewrite.name, definition=definition))
 
 
+def count_old_failures(rewrite: Rewrite) -> Flow:
+    """Documents in the old layout failed in an index with their copies: the server never forgets such counts."""
+    if rewrite.strategy != "staged":
+        return
+    serving = yield from look(rewrite.target)
+    if serving is not None and serving.statistics.failures:
+        yield Report("", figures={"old_layout_failures": float(serving.statistics.failures)})
+
+
 def ensure_members(rewrite: Rewrite) -> Flow:
     """Make the index that tells which documents the filter of the old one lets in, and wait until it is built."""
     seen = yield from look(rewrite.members)

@@ -10,12 +10,13 @@ from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Promotion, Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.bad_rows import too_many_bad_rows
-from rvlstate.plan.effects import FULL_SPEED, Flow, Mode, Pace, Pause, Report, Sweep, Tally, Tidy, look
+from rvlstate.plan.effects import FULL_SPEED, Flow, Mode, Pace, Pause, Report, Sweep, Tally, Tidy
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
 from rvlstate.plan.operations.rewrite_documents import (
     DOCUMENT_COMMANDS,
     added,
+    count_old_failures,
     document_commands,
     figures_of,
     staging_commands,
@@ -86,7 +87,7 @@ class SettleDocuments(Defaults):
         if self.rewrite.touches_documents:
             yield from self._settle()
         yield from DropIndex(physical=self.rewrite.members, because="left_behind", atomic=self.atomic).flow()
-        yield from self._count_failures()
+        yield from count_old_failures(self.rewrite)
         yield Tidy(rewrite=self.rewrite)
 
     @property
@@ -114,14 +115,6 @@ class SettleDocuments(Defaults):
             pause = min(max(self.seconds - quiet, SHORTEST_PAUSE), LONGEST_PAUSE)
             yield Pause(pause)
             quiet, spent = quiet + pause, spent + pause
-
-    def _count_failures(self) -> Flow:
-        """Documents in the old layout failed in an index with their copies: the server never forgets such counts."""
-        if self.rewrite.strategy != "staged":
-            return
-        serving = yield from look(self.rewrite.target)
-        if serving is not None and serving.statistics.failures:
-            yield Report("", figures={"old_layout_failures": float(serving.statistics.failures)})
 
     def _never_quiet(self, tally: Tally) -> GateFailedError:
         return GateFailedError(
