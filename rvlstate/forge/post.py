@@ -83,13 +83,14 @@ class Posted:
         }
 
 
-def render(post: Post) -> str:
-    """The plan as the markdown of a pull request."""
+def render(post: Post, job_url: str = "") -> str:
+    """The plan as the markdown of a pull request; what is left out is to be seen in the job at `job_url`."""
     from rvlstate.views.plan_markdown import render_plan
     from rvlstate.views.plan_words import Offer
 
     server = redact_url(post.plan.address)
-    return render_plan(post.plan, Offer(program=post.program, plan_file=post.plan_file, server=server))
+    offer = Offer(program=post.program, plan_file=post.plan_file, server=server)
+    return render_plan(post.plan, offer, job_url=job_url)
 
 
 def post_plan(post: Post, target: Target, patience: Patience | None = None, *, timeout: int = TIMEOUT) -> Posted:
@@ -98,7 +99,7 @@ def post_plan(post: Post, target: Target, patience: Patience | None = None, *, t
     `timeout` is for each answer, in seconds. Raises ForgeError for anything but missing rights.
     """
     trying = replace(patience) if patience else Patience(name=target.name)
-    body = compose(marker(post.plan.project, post.environment), render(post), target.job_url)
+    body = compose(marker(post.plan.project, post.environment), render(post, target.job_url), target.job_url)
     made = Posted(
         target=target,
         project=post.plan.project,

@@ -45,7 +45,7 @@ def write_run(paper: Paper, report: RunReport) -> None:
     run = report.run
     style = STYLES.get(run.result, "")
     paper.line(
-        Cell(text=f"{run.operation} {run.id}", style="bold"), "  ", Cell(text=run.result, style=style), _took(run)
+        Cell(text=f"{printable(run.operation)} {run.id}", style="bold"), "  ", Cell(text=run.result, style=style), _took(run)
     )
     about = [
         ("who", f"{run.who} on {run.host} (pid {run.pid}), rvlstate {run.version}"),
