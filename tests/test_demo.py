@@ -22,6 +22,8 @@ from servers import connected, eventually
 
 from rvlstate.demo import run_demo
 from rvlstate.demo.airports import Document, airports, embed, states
+from rvlstate.demo.check import Verdict
+from rvlstate.demo.smaller import Smaller
 from rvlstate.demo.stage import quickstart, staged
 from rvlstate.demo.story import Outcome, play
 from rvlstate.demo.traffic import Count, Traffic
@@ -59,11 +61,17 @@ def test_the_story_comes_out_as_it_must(temporary: Path) -> None:
         "broken": [],
         "failure": "",
     }
+    assert summary["lost_updates"] == 0
+    assert summary["writes"] > 100
+    assert 0.9 < summary["recall_after"] <= 1.0
+    assert summary["recall_after"] > summary["recall_before"] - 0.02
+    assert summary["memory_after"] < summary["memory_before"]
     assert all(summary[key] is True for key in ("applied", "final_plan_empty", "drift_found", "drift_undone"))
     assert summary["documents"] == 3_376 + 61
     assert summary["queries"] > 100
     told = ("import --all", "NAME_BECOMES_ALIAS", "replace the index airports by an alias", "FT.ALTER", "No changes.")
-    assert [words for words in told if words not in done.stderr] == []
+    live = ("QUERY_ENCODING_CHANGES", "stage copies of the documents of airports", "queries/s, 0 failed, 0 empty")
+    assert [words for words in (*told, *live) if words not in done.stderr] == []
     assert list(temporary.iterdir()) == []
     temporary.rmdir()
 
@@ -109,15 +117,34 @@ def test_what_is_kept_can_be_gone_on_with(server_root: Path) -> None:
     stop_server(data)
 
 
+WELL = Smaller(
+    writes=1,
+    queries=1,
+    errors={},
+    empty=0,
+    encoded_anew=1,
+    old_after_cutover=1,
+    verdict=Verdict(lost=(), not_found=(), left_over=()),
+    recall_before=0.99,
+    recall_after=0.98,
+    memory_before=2,
+    memory_after=1,
+)
 GOOD = Outcome(
-    count=Count(queries=1), documents=1, applied=True, final_plan_empty=True, drift_found=True, drift_undone=True
+    count=Count(queries=1),
+    documents=1,
+    applied=True,
+    final_plan_empty=True,
+    drift_found=True,
+    drift_undone=True,
+    smaller=WELL,
 )
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"count": Count()},
+        {"count": Count(), "smaller": replace(WELL, queries=0)},
         {"count": Count(queries=1, empty=1)},
         {"count": Count(queries=2, errors=Counter({"refused": 1}))},
         {"documents": 0},
@@ -125,6 +152,17 @@ GOOD = Outcome(
         {"final_plan_empty": False},
         {"drift_found": False},
         {"drift_undone": False},
+        {"smaller": None},
+        {"smaller": replace(WELL, errors={"refused": 1})},
+        {"smaller": replace(WELL, empty=1)},
+        {"smaller": replace(WELL, writes=0)},
+        {"smaller": replace(WELL, encoded_anew=0)},
+        {"smaller": replace(WELL, old_after_cutover=0)},
+        {"smaller": replace(WELL, verdict=replace(WELL.verdict, lost=("airport:ORD",)))},
+        {"smaller": replace(WELL, verdict=replace(WELL.verdict, not_found=("airport:ORD",)))},
+        {"smaller": replace(WELL, verdict=replace(WELL.verdict, left_over=("rvlstate:stage:a",)))},
+        {"smaller": replace(WELL, recall_after=0.9)},
+        {"smaller": replace(WELL, memory_after=2)},
     ],
     ids=str,
 )
@@ -132,6 +170,21 @@ def test_one_broken_expectation_breaks_the_demo(change: dict[str, Any]) -> None:
     """All is well only when everything is."""
     assert GOOD.broken() == ()
     assert len(replace(GOOD, **change).broken()) == 1
+
+
+def test_a_lost_update_ends_the_demo_with_an_error(
+    server_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code, the line of JSON and the summary in words tell of it, and the document is named."""
+    lost = replace(GOOD, smaller=replace(WELL, verdict=replace(WELL.verdict, lost=("airport:ORD",))))
+    monkeypatch.setattr("rvlstate.demo.story.play", lambda _stage: lost)
+    assert run_demo(server_root / "lost", "json") == 1
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["lost_updates"], summary["broken"]) == (1, ["no update was lost"])
+    assert run_demo(server_root / "lost again") == 1
+    told = capsys.readouterr().out
+    assert "Not as written: airport:ORD." in told
+    assert "Not so: no update was lost." in told
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from rvlstate.cli.options import Command, Globals, format_option, global_options
 def command(settings: Globals, keep: bool, folder: Path | None, form: str) -> int:  # noqa: ARG001 - for all commands
     """Play the whole story on an embedded server with real data.
 
-    Loads documents, imports, edits two schemas, plans and applies while queries run, and finds a change made by hand.
+    Loads documents, imports, edits two schemas, plans and applies while queries run, finds a change made by hand, and
+    makes vectors float16 while one process writes and another one queries. Fails if an update is lost, a query fails
+    or an answer is empty.
     """
     from rvlstate.demo import run_demo
 

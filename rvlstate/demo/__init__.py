@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from rvlstate.demo.smaller import Smaller
     from rvlstate.demo.story import Outcome
+
+MANY = 10
 
 
 def run_demo(folder: Path | None = None, output: Literal["text", "json"] = "text", *, keep: bool = False) -> int:
@@ -31,13 +34,19 @@ def run_demo(folder: Path | None = None, output: Literal["text", "json"] = "text
 
 
 def _as_json(outcome: Outcome) -> str:
-    count = outcome.count
+    asked, last = outcome.asked(), outcome.smaller
     return json.dumps(
         {
             "documents": outcome.documents,
-            "queries": count.queries,
-            "query_errors": count.failed,
-            "empty_answers": count.empty,
+            "queries": asked.queries,
+            "query_errors": asked.failed,
+            "empty_answers": asked.empty,
+            "lost_updates": len(last.verdict.lost) if last else None,
+            "recall_before": last.recall_before if last else None,
+            "recall_after": last.recall_after if last else None,
+            "memory_before": last.memory_before if last else None,
+            "memory_after": last.memory_after if last else None,
+            "writes": last.writes if last else None,
             "applied": outcome.applied,
             "final_plan_empty": outcome.final_plan_empty,
             "drift_found": outcome.drift_found,
@@ -45,19 +54,32 @@ def _as_json(outcome: Outcome) -> str:
             "seconds": outcome.seconds,
             "broken": list(outcome.broken()),
             "failure": outcome.failure,
-            "errors": dict(count.errors),
+            "errors": dict(asked.errors),
         }
     )
 
 
 def _as_text(outcome: Outcome) -> str:
-    count, broken = outcome.count, outcome.broken()
+    count, broken = outcome.asked(), outcome.broken()
     lines = [
         "\n== Summary",
-        f"{outcome.documents:,} documents in two indexes; both were changed, one of them twice.",
+        f"{outcome.documents:,} documents in two indexes; both were changed, one of them three times.",
         f"{count.queries:,} queries meanwhile: {count.failed:,} failed, {count.empty:,} got an empty answer.",
+        *([_as_smaller(outcome.smaller)] if outcome.smaller else []),
         f"Seconds taken: {', '.join(f'{name} {seconds}' for name, seconds in outcome.seconds.items())}.",
         *(f"Failed query, {times} times: {error}" for error, times in count.errors.most_common(5)),
         *([f"Broken off: {outcome.failure}"] if outcome.failure else [f"Not so: {what}." for what in broken]),
     ]
     return "\n".join(lines) if broken else "\n".join([*lines, "Everything came out as it must."])
+
+
+def _as_smaller(last: Smaller) -> str:
+    verdict = last.verdict
+    found = (*verdict.lost, *verdict.not_found, *verdict.left_over)
+    lines = [
+        f"{last.writes:,} writes while float32 became float16: {len(verdict.lost)} lost.",
+        f"Recall {last.recall_before:.3f} before, {last.recall_after:.3f} after.",
+        f"Documents and graph: {last.memory_before:,} bytes before, {last.memory_after:,} after.",
+        *([f"Not as written: {', '.join(found[:MANY])}."] if found else []),
+    ]
+    return "\n".join(lines)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-import select
-import signal
 import sys
-import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,13 +18,12 @@ from typing import Any
 import redis
 
 from rvlstate.demo.airports import airports, embed
-from rvlstate.demo.truth import NEAREST, Truth
-from rvlstate.demo.vectors import INDEX, NEW, OLD, encoded, wants_other
-from rvlstate.demo.writer import REPORT_SECONDS, UNTOUCHED
+from rvlstate.demo.truth import Truth
+from rvlstate.demo.vectors import BY_CODE, KNN, NEW, OLD, encoded, find, wants_other
+from rvlstate.demo.working import work
+from rvlstate.demo.writer import UNTOUCHED
 
-PAUSE_SECONDS = 0.004
-KNN = f"*=>[KNN {NEAREST} @embedding $v]"
-ANSWER = ("RETURN", 1, "iata", "LIMIT", 0, NEAREST, "DIALECT", 2)
+PAUSE_SECONDS = 0.008
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +50,7 @@ class Querier:
 
     def by_code(self, code: str) -> None:
         """Ask for an airport that is there."""
-        self._count("by_code", "@iata:{$code}", {"code": code})
+        self._find(BY_CODE, code)
 
     def report(self) -> str:
         """What came of the questions so far, as a line of JSON."""
@@ -63,46 +59,41 @@ class Querier:
 
     def _ask(self, vector: bytes) -> list[str] | None:
         try:
-            return self._count("similar", KNN, {"v": encoded(vector, self.datatype)}, retry=True)
+            return self._find(KNN, encoded(vector, self.datatype), retry=True)
         except redis.ResponseError:
             self.datatype = NEW if self.datatype == OLD else OLD
             self.encoded_anew += 1
-            return self._count("similar", KNN, {"v": encoded(vector, self.datatype)})
+            return self._find(KNN, encoded(vector, self.datatype))
 
-    def _count(self, kind: str, query: str, values: dict[str, Any], *, retry: bool = False) -> list[str] | None:
+    def _find(self, query: str, value: str | bytes, *, retry: bool = False) -> list[str] | None:
         """The codes of an answer, None if it failed. With `retry` an error that another encoding mends is raised."""
-        pairs = [part for pair in values.items() for part in pair]
         try:
-            command = ("FT.SEARCH", INDEX, query, "PARAMS", len(pairs), *pairs, *ANSWER)
-            _total, *rows = self.client.execute_command(*command)
+            codes = find(self.client, query, value)
         except redis.RedisError as error:
             if retry and wants_other(error):
                 raise
             self.queries += 1
-            self.errors[f"{kind}: {error}"] += 1
+            self.errors[f"{query}: {error}"] += 1
             return None
         self.queries += 1
-        self.empty += not rows
-        return [fields[1].decode() for fields in rows[1::2] if fields]
+        self.empty += not codes
+        return codes
 
 
 def main(url: str, journal: str) -> None:
-    """Ask until the input ends, with a report now and then and one at the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it closes its input
+    """Ask until the input ends."""
     table, chance, log = airports(), random.Random(2), Path(journal)
     steady = [str(airport["iata"]) for airport in table[::UNTOUCHED]]
     cities = sorted({str(airport["city"]) for airport in table if "city" in airport})
     with closing(redis.from_url(url, protocol=2)) as client:
         querier = Querier(client=client, truth=Truth(table))
-        reported = 0.0
-        while not select.select([sys.stdin], [], [], PAUSE_SECONDS)[0]:
+
+        def step() -> None:
             querier.truth.follow(log)
             querier.similar(chance.choice(cities))
             querier.by_code(chance.choice(steady))
-            if time.monotonic() - reported > REPORT_SECONDS:
-                reported = time.monotonic()
-                print(querier.report(), flush=True)
-        print(querier.report(), flush=True)
+
+        work(step, querier.report, PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,10 @@ class Stage:
         """Explain what happens, in plain words."""
         self._write(f"\n{textwrap.fill(text, WIDTH)}\n")
 
+    def note(self, line: str) -> None:
+        """Add a line from beside the story, between those of a command that is at work."""
+        self._write(f"{line}\n")
+
     def rvlstate(self, *arguments: str, expect: int = 0, skip_to: str = "") -> None:
         """Run the command line tool as a user does; output before the line that begins with `skip_to` is left out.
 

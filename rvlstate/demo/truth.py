@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rvlstate.demo.airports import DIMS, Document, airports, embed
-from rvlstate.demo.vectors import CODES, OLD, Vectors
+from rvlstate.demo.vectors import CODES, NEAREST, OLD, Vectors
 
 Airport: TypeAlias = Mapping[str, str | int]
 """The fields of an airport without its vector, which is computed from them."""
 
-NEAREST = 10
 TIE = 1e-6
 """Some names are alike: an answer as near as the last of the true neighbours is as good as that."""
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import select
-import signal
 import sys
 import time
 from contextlib import closing
@@ -22,11 +20,11 @@ import redis
 from rvlstate.demo.airports import airports
 from rvlstate.demo.truth import Airport, vector_of, without_vector
 from rvlstate.demo.vectors import NEW, OLD, PREFIX, datatype_now, encoded
+from rvlstate.demo.working import work
 
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.006
 LOOK_SECONDS = 0.1
 LATE_SECONDS = 1.0
-REPORT_SECONDS = 0.25
 UNTOUCHED = 3
 """Every third airport is never written: the answers about it are known at every moment."""
 
@@ -37,44 +35,47 @@ class Writer:
 
     client: Any
     journal: TextIO
+    there: list[dict[str, str | int]]
+    names: list[str]
     chance: random.Random = field(default_factory=lambda: random.Random(1))
-    there: list[dict[str, str | int]] = field(default_factory=list)
     gone: list[dict[str, str | int]] = field(default_factory=list)
     writes: int = 0
-    removals: int = 0
     old_after_cutover: int = 0
     cutover: float = 0.0
     looked: float = 0.0
 
     def write(self) -> None:
         """One write: seven of ten change an airport, three remove one or bring one back."""
+        self.writes += 1
         kind = self.chance.choices(("change", "remove", "add"), (70, 15, 15))[0]
         if kind == "remove":
             airport = self._pick(self.there)
             self.client.unlink(f"{PREFIX}{airport['iata']}")
             self.gone.append(airport)
-            self.removals += 1
             self._note(str(airport["iata"]), None)
             return
         airport = self._pick(self.gone if kind == "add" and self.gone else self.there)
-        self.writes += 1
-        changed = {**airport, "name": f"{airport['name']} {self.chance.choice(self.there)['city']}"[-80:]}
-        changed["edition"] = self.writes
+        changed = {**airport, "name": self.chance.choice(self.names), "edition": self.writes}
         vector = encoded(vector_of(changed), self._datatype())
         self.client.hset(f"{PREFIX}{airport['iata']}", mapping={**changed, "embedding": vector})
         self.there.append(changed)
         self._note(str(airport["iata"]), changed)
 
-    def look(self) -> None:
+    def step(self) -> None:
+        """One write in the layout that is right at the moment."""
+        self._look()
+        self.write()
+
+    def report(self) -> str:
+        """What was done so far, as a line of JSON."""
+        counts = {name: getattr(self, name) for name in ("writes", "old_after_cutover")}
+        return json.dumps(counts)
+
+    def _look(self) -> None:
         """See, now and then, what the index wants that answers to the name."""
         if not self.cutover and time.monotonic() - self.looked > LOOK_SECONDS:
             self.looked = time.monotonic()
             self.cutover = self.looked if datatype_now(self.client) == NEW else 0.0
-
-    def report(self) -> str:
-        """What was done so far, as a line of JSON."""
-        counts = {name: getattr(self, name) for name in ("writes", "removals", "old_after_cutover")}
-        return json.dumps(counts)
 
     def _datatype(self) -> str:
         if not self.cutover:
@@ -100,21 +101,14 @@ def touched() -> list[dict[str, str | int]]:
 
 
 def main(url: str, journal: str) -> None:
-    """Write until the input ends, with a report now and then and one at the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it closes its input
+    """Write until the input ends."""
+    table = touched()
     with (
         closing(redis.from_url(url, protocol=3, decode_responses=True)) as client,
         Path(journal).open("a", encoding="utf-8") as log,
     ):
-        writer = Writer(client=client, journal=log, there=touched())
-        reported = 0.0
-        while not select.select([sys.stdin], [], [], PAUSE_SECONDS)[0]:
-            writer.look()
-            writer.write()
-            if time.monotonic() - reported > REPORT_SECONDS:
-                reported = time.monotonic()
-                print(writer.report(), flush=True)
-        print(writer.report(), flush=True)
+        writer = Writer(client=client, journal=log, there=table, names=[str(airport["name"]) for airport in table])
+        work(writer.step, writer.report, PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

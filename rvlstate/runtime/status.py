@@ -137,9 +137,7 @@ def make_status(
         unmanaged=drift.unmanaged,
         lock=lock,
         interrupted=interrupted,
-        next_step=_running_words(lock, work)
-        if lock is not None
-        else _next_step(world, drift, rows, last, standings),
+        next_step=_running_words(lock, work) if lock is not None else _next_step(world, drift, rows, last, standings),
         work=work,
         changes=changes,
     )

@@ -45,7 +45,10 @@ def write_run(paper: Paper, report: RunReport) -> None:
     run = report.run
     style = STYLES.get(run.result, "")
     paper.line(
-        Cell(text=f"{printable(run.operation)} {run.id}", style="bold"), "  ", Cell(text=run.result, style=style), _took(run)
+        Cell(text=f"{printable(run.operation)} {run.id}", style="bold"),
+        "  ",
+        Cell(text=run.result, style=style),
+        _took(run),
     )
     about = [
         ("who", f"{run.who} on {run.host} (pid {run.pid}), rvlstate {run.version}"),
@@ -115,7 +118,7 @@ def _run_row(run: RunSummary) -> tuple[Cell, ...]:
     return (
         Cell(text=run.started),
         Cell(text=run.id, style="bold"),
-        Cell(text=run.operation),
+        Cell(text=printable(run.operation)),
         Cell(text=run.result, style=STYLES.get(run.result, "")),
         Cell(text=f"{run.steps_done} of {count(run.steps_total, 'step')}"),
         Cell(text=stopwatch(run.seconds) if run.finished else ""),
