@@ -132,7 +132,7 @@ def test_lines_that_order_something_are_made_harmless() -> None:
 
 def test_a_text_that_is_far_too_long_is_taken_by_the_forge(forge: Forge) -> None:
     """Should a renderer not keep to the limit: the server of the tests refuses more, as the real one does."""
-    forge.patch.setattr("rvlstate.forge.post.render", lambda _: "| a | b |\n" * 20_000)
+    forge.patch.setattr("rvlstate.forge.post.render", lambda *_: "| a | b |\n" * 20_000)
     data = forge.data(plan_of("many"))
     assert data["comment"]["cut"]
     assert LONGEST_BODY - 20 <= len(forge.server.bodies()[0]) <= LONGEST_BODY

@@ -124,7 +124,7 @@ def test_after_the_cutover_a_failure_says_that_it_stands_and_how_to_go_back() ->
     assert error.what == "the hook after the cutover of products failed: it was ended by signal 9"
     assert "It printed nothing." in error.why
     assert "products answers from products@2 already" in error.why
-    assert error.next_step.startswith("to go back: FT.ALIASUPDATE products products@1. Else, mend that")
+    assert error.next_step.startswith("to go back: rvlstate rollback products. Else, mend that")
 
 
 def test_the_plan_says_what_will_be_run() -> None:

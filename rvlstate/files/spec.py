@@ -44,7 +44,8 @@ LANGUAGES = (
 """The languages that FT.CREATE accepts (each tried on RediSearch 2.10.5)."""
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)")
+_DURATION = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h|d)")
+LONGEST_SECONDS = 3650 * 86400.0
 PROJECT = re.compile(r"[a-z0-9][a-z0-9-]*")
 """The names that projects may have."""
 
@@ -54,7 +55,10 @@ def seconds(duration: str) -> float:
     match = _DURATION.fullmatch(duration)
     if match is None:
         raise PydanticCustomError("duration", "must be a duration such as 30s, 5m, 2h or 7d")
-    return float(match["count"]) * _SECONDS[match["unit"]]
+    length = float(match["count"]) * _SECONDS[match["unit"]]
+    if length > LONGEST_SECONDS:
+        raise PydanticCustomError("duration", "must be a duration of at most 3650d")
+    return length
 
 
 def _checked_duration(value: str) -> str:

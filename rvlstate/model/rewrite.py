@@ -131,8 +131,15 @@ class Rewrite:
 
     @property
     def told_by_content(self) -> bool:
-        """Whether a document itself tells in which layout it is, so that late writes are found ever after."""
-        return all(item.layout != "marker" for item in self.fields)
+        """Whether a document itself tells in which layout it is, so that late writes are found ever after.
+
+        Not where a field was renamed: of two values, under the old name and the new one, nothing tells the later one
+        once the digests are gone.
+        """
+        return all(
+            item.layout in ("length", "presence") or (item.layout == "absence" and item.writes is None)
+            for item in self.fields
+        )
 
     @property
     def tells_late_writes(self) -> bool:

@@ -187,7 +187,8 @@ class Replacing(Parts):
         taken = self.task.is_reserved(alias) or catalog.resolve(alias) not in {None, *ours}
         if taken or catalog.targets.get(alias) == physical or not self.task.world.server.can("cross_slot_aliases"):
             return []
-        return [PointAlias(name=alias, physical=physical, before=catalog.targets.get(alias))]
+        own = tuple(sorted(ours - {""}))
+        return [PointAlias(name=alias, physical=physical, before=catalog.targets.get(alias), beside=own)]
 
     def _unpointed(self, alias: str, physical: str) -> list[AnyOperation]:
         there = self.task.world.catalog.targets.get(alias) == physical

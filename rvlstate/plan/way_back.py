@@ -1,10 +1,10 @@
 """The way back from a change that goes through phases, as long as no document was touched by it.
 
-| phase          | then                                                                              |
-|----------------|-----------------------------------------------------------------------------------|
-| staging, ready | the new index and the copies go; nothing else was changed                         |
-| serving        | first the name is led back to the old index, which is built again if it is gone   |
-| promoting      | the documents are being put in place: only a backup leads back (see `rollback`)   |
+| phase          | then                                                                               |
+|----------------|------------------------------------------------------------------------------------|
+| staging, ready | the new index and the copies go; an old index that somebody dropped is built again |
+| serving        | first the name is led back to the old index, which is built again if it is gone    |
+| promoting      | the documents are being put in place: only a backup leads back (see `rollback`)    |
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def way_back(begun: Rewrite, world: World) -> tuple[AnyOperation, ...]:
     rewrite = present(begun, world)
     if rewrite.phase == "promoting":
         return ()
-    lead = _lead_back(rewrite, world) if rewrite.phase == "serving" else []
+    gone = world.catalog.index(rewrite.physical) is None
+    lead = _lead_back(rewrite, world) if rewrite.phase == "serving" or gone else []
     atomic = world.server.can("atomic_takeover")
     made = sorted({rewrite.target, rewrite.interim, rewrite.members} - {"", rewrite.physical})
     drops = [

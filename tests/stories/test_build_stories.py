@@ -83,7 +83,7 @@ def test_two_builds_go_in_the_declared_order(shop: Shop) -> None:
 
 def test_a_build_behind_another_says_so(shop: Shop) -> None:
     """Scenario 36: while the server is busy with somebody else's build, the wait is told to be a queue."""
-    load_vectors(shop.client, 1000, dims=32)
+    load_vectors(shop.client, 8000, dims=32)
     shop.declare("products", text("title"))
     schema = ("SCHEMA", "embedding", "VECTOR", "HNSW", "10", "TYPE", "FLOAT32", "DIM", "32", "DISTANCE_METRIC", "L2")
     shop.client.execute_command(
@@ -92,7 +92,7 @@ def test_a_build_behind_another_says_so(shop: Shop) -> None:
     shop.apply()
     notes = [event.note for event in shop.events if isinstance(event, StepProgressed)]
     assert any("queued behind" in note for note in notes), notes
-    assert shop.count() == 1000
+    assert shop.count() == 8000
 
 
 @pytest.mark.parametrize("protocol", [2, 3])

@@ -16,7 +16,8 @@ from rvlstate.plan.operations.base import Defaults, shell_words
 class PointAlias(Defaults):
     """FT.ALIASUPDATE `name` to `physical`, which moves it from `before` (None if there was no alias) in one instant.
 
-    `serves` is the record of the declared index from then on; None for a further alias of an index.
+    `serves` is the record of the declared index from then on; None for a further alias of an index. `beside` is given
+    for an alias of our own making: it is left alone where it leads to any other index than these.
     """
 
     operation: Literal["point_alias"] = "point_alias"
@@ -24,6 +25,7 @@ class PointAlias(Defaults):
     physical: str
     before: str | None = None
     serves: Record | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -59,6 +61,8 @@ class PointAlias(Defaults):
     def flow(self) -> Flow:
         """Move the alias unless it is there already, then see that the name answers from the right index."""
         seen = yield from look(self.name)
+        if self.beside and seen is not None and seen.name not in (*self.beside, self.physical):
+            return
         if seen is not None and seen.name == self.name:
             raise name_taken(self.name, self.physical)
         if seen is None or seen.name != self.physical:

@@ -86,7 +86,7 @@ class RunCutoverHook(Defaults):
         mend = f"mend that, or change indexes.{self.name}.hooks.{self.hook} in the project file, and run apply again."
         if self.hook == "before_cutover" or not self.before:
             return mend
-        return f"to go back: FT.ALIASUPDATE {self.name} {self.before}. Else, {mend}"
+        return f"to go back: rvlstate rollback {self.name}. Else, {mend}"
 
 
 def _ending(ended: HookEnded) -> str:

@@ -15,6 +15,7 @@ from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
 from rvlstate.plan.operations.rewrite_documents import (
     DOCUMENT_COMMANDS,
+    MOST_PASSES,
     added,
     count_old_failures,
     document_commands,
@@ -86,6 +87,8 @@ class SettleDocuments(Defaults):
         """Pass, wait, pass; then remove what was only needed for that."""
         if self.rewrite.touches_documents:
             yield from self._settle()
+        if self.rewrite.promotion == "new_prefix":
+            yield from self._retire()
         yield from DropIndex(physical=self.rewrite.members, because="left_behind", atomic=self.atomic).flow()
         yield from count_old_failures(self.rewrite)
         yield Tidy(rewrite=self.rewrite)
@@ -93,8 +96,16 @@ class SettleDocuments(Defaults):
     @property
     def _mode(self) -> Mode:
         """Copies that are left go with the documents that they are of; behind a second index none is asked for."""
-        modes: dict[Promotion, Mode] = {"rename": "promote", "new_prefix": "retire"}
+        modes: dict[Promotion, Mode] = {"rename": "promote", "new_prefix": "promote"}
         return modes.get(self.rewrite.promotion, "write")
+
+    def _retire(self) -> Flow:
+        """Remove old keys once nobody writes to them: an update or a deletion that finds its key gone would be lost."""
+        for _ in range(MOST_PASSES):
+            tally: Tally = yield Sweep(rewrite=self.rewrite, mode="retire", pace=self.pace, members=self.members)
+            yield Report("", figures={"old_keys_removed": float(tally.promoted)} if tally.promoted else {})
+            if not tally.unsettled:
+                return
 
     def _settle(self) -> Flow:
         quiet, spent, total = 0.0, 0.0, Tally()

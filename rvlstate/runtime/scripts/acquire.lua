@@ -22,6 +22,6 @@ token = string.format('%.0f', token)
 
 local since = now()
 local holder = take_arguments({id = ARGV[1], token = token, since = since, renewed = since, lease = ARGV[2]}, 3)
-write(lock, holder)
-redis.call('PEXPIRE', lock, ARGV[2])
+-- In one command: a user who may not set expiries must not leave a lock that never ends.
+redis.call('SET', lock, cjson.encode(holder), 'PX', ARGV[2])
 return {'ours', token}
