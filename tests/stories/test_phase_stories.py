@@ -158,6 +158,10 @@ def test_every_promotion_there_and_back(shop: Shop, kind: str) -> None:
     assert shop.count() == COUNT - 1
     assert shop.count("@category:{late}") == 1
     shop.client.hset("products:new", mapping={"title": "late", "price": 1, "embedding": wide(3)})
+    if kind == "by writing back":
+        # Of a renamed field nothing tells which of two values is the later one.
+        assert shop.drift().indexes == ()
+        return
     (drifted,) = shop.drift().indexes
     assert [change.address for change in drifted.changes] == ["products.documents"]
 
