@@ -85,14 +85,19 @@ def swept(document: Document, rewrite: Rewrite) -> Document:
         changes["m"] = Value(m.text + b"!", m.expires, m.text)
     if a := document.get("a"):
         b = document.get("b")
-        changes["a"] = None
         if b is None or b.made_from:
-            changes["b"] = Value(a.text, a.expires, a.text)
+            changes |= {"a": None, "b": Value(a.text, a.expires, a.text)}
     if src := document.get("src"):
         made = document.get("cmp")
         if made is None or (made.made_from and made.made_from != src.text):
             changes["cmp"] = Value(src.text + b"?", made.expires if made else 0, src.text)
     return document.having(changes)
+
+
+def is_ambiguous(document: Document) -> bool:
+    """Whether it holds an old value of a field, and a new one that we did not make of it."""
+    b = document.get("b")
+    return document.get("a") is not None and b is not None and not b.made_from
 
 
 @dataclass

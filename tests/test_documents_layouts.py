@@ -13,6 +13,7 @@ from document_kit import (
     called,
     cast,
     constant,
+    counts,
     dropped,
     floats,
     get_json,
@@ -31,6 +32,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import Flat, NumericField, TextField, VectorField
 from rvlstate.model.rewrite import FieldRewrite
 from rvlstate.model.transform import Call, Cast, Join, Truncate
+from rvlstate.plan.effects import BadRow
 from rvlstate.runtime.connect import Connection, connect
 from rvlstate.runtime.documents.originals import written_digest
 
@@ -134,22 +136,42 @@ def test_a_constant_needs_no_input_and_no_digest(connection: Connection, client:
     ("before", "written", "after"),
     [
         ({"a": "1"}, 1, {"b": "1"}),
-        ({"a": "old", "b": "new"}, 1, {"b": "new"}),
+        ({"a": "same", "b": "same"}, 1, {"b": "same"}),
+        ({"a": "one", "b": "another"}, 0, {"a": "one", "b": "another"}),
         ({"b": "new"}, 0, {"b": "new"}),
         ({"c": "x"}, 0, {"c": "x"}),
     ],
 )
-def test_a_rename_lets_the_newer_layout_win(
+def test_a_rename_drops_no_value_that_is_not_at_its_new_place(
     connection: Connection, client: Any, before: dict[str, str], written: int, after: dict[str, str]
 ) -> None:
-    """Whoever wrote the new field knew better."""
+    """What is there as well is found by the new name, and nothing tells whether the old value was meant."""
     client.hset("doc:1", mapping=before)
-    assert sweep(connection, rewrite_of(renamed("a", "b"))).written == written
+    tally = sweep(connection, rewrite_of(renamed("a", "b")))
+    assert (tally.written, tally.ambiguous) == (written, int(len(after) > 1))
     assert client.hgetall("doc:1") == {name.encode(): value.encode() for name, value in after.items()}
 
 
+def test_a_rehearsal_rejects_a_document_with_an_old_and_another_new_value(connection: Connection, client: Any) -> None:
+    """Which of the two is meant is a question to the user, before anything is written."""
+    client.hset("doc:1", mapping={"a": "one", "b": "another", "c": "x"})
+    client.hset("doc:2", mapping={"a": "one"})
+    tally = sweep(connection, rewrite_of(renamed("a", "b"), dropped("c")), mode="rehearse", max_bad_rows=1)
+    assert counts(tally) == {"written": 1, "bad": 1}
+    reason = "it holds a and another value at b already, and one of the two would be lost: remove one of them"
+    assert tally.bad_rows == (BadRow(key="doc:1", field="b", reason=reason),)
+
+
+def test_beside_two_values_of_one_field_the_other_fields_are_brought_over(connection: Connection, client: Any) -> None:
+    """Only that one is left."""
+    client.hset("doc:1", mapping={"a": "one", "b": "another", "c": "x"})
+    tally = sweep(connection, rewrite_of(renamed("a", "b"), dropped("c")))
+    assert (tally.written, tally.ambiguous) == (1, 1)
+    assert client.hgetall("doc:1") == {b"a": b"one", b"b": b"another"}
+
+
 def test_a_renamed_field_that_comes_back_is_newer_than_what_we_wrote(connection: Connection, client: Any) -> None:
-    """Unless a writer of the new layout has been there."""
+    """Where a writer of the new layout has been there too, both stay: either may be the later one."""
     rewrite = rewrite_of(renamed("a", "b"))
     client.hset("doc:1", "a", "first")
     sweep(connection, rewrite)
@@ -157,8 +179,8 @@ def test_a_renamed_field_that_comes_back_is_newer_than_what_we_wrote(connection:
     assert sweep(connection, rewrite).written == 1
     assert client.hgetall("doc:1") == {b"b": b"second"}
     client.hset("doc:1", mapping={"a": "third", "b": "by a new writer"})
-    sweep(connection, rewrite)
-    assert client.hgetall("doc:1") == {b"b": b"by a new writer"}
+    assert sweep(connection, rewrite).ambiguous == 1
+    assert client.hgetall("doc:1") == {b"a": b"third", b"b": b"by a new writer"}
 
 
 def test_a_dropped_field_goes_and_the_document_stays(connection: Connection, client: Any) -> None:

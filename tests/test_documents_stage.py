@@ -466,3 +466,38 @@ def test_tidying_up_asks_before_each_batch_and_goes_on_after_a_stop(connection: 
         worker(connection).tidy(CAST)
         assert leftovers(client) == []
     assert len(client.keys("doc:*")) == 300
+
+
+def test_an_old_and_another_new_value_are_a_question_before_the_cutover(connection: Connection, client: Any) -> None:
+    """Nobody writes the new layout yet: one of the two would be lost, and the user knows which is meant."""
+    client.hset("doc:1", mapping={"a": "one", "b": "another"})
+    client.hset("doc:2", mapping={"a": "same", "b": "same"})
+    tally = sweep(connection, BACK, mode="stage")
+    assert counts(tally) == {"written": 1, "bad": 1}
+    assert [(row.key, row.field) for row in tally.bad_rows] == [("doc:1", "b")]
+    assert not client.exists(copy_of("doc:1"))
+    assert client.hgetall(copy_of("doc:2")) == {b"b": b"same"}
+
+
+def test_a_new_value_that_came_after_staging_replaces_the_old_one_that_did_not_change(
+    connection: Connection, client: Any
+) -> None:
+    """A writer of the new layout changed one field of a document that was not promoted yet."""
+    client.hset("doc:1", mapping={"a": "one", "c": "x"})
+    sweep(connection, BACK, mode="stage")
+    client.hset("doc:1", "b", "by a new writer")
+    tally = sweep(connection, BACK, mode="promote")
+    assert (tally.written, tally.ambiguous) == (1, 0)
+    assert client.hgetall("doc:1") == {b"b": b"by a new writer", b"c": b"x"} == client.hgetall(copy_of("doc:1"))
+
+
+def test_where_both_values_changed_since_staging_both_stay(connection: Connection, client: Any) -> None:
+    """Either may be the later one: the new one is found, the old one is not lost, and the document has its copy."""
+    client.hset("doc:1", mapping={"a": "one", "c": "x"})
+    sweep(connection, BACK, mode="stage")
+    client.hset("doc:1", mapping={"a": "by an old writer", "b": "by a new writer"})
+    tally = sweep(connection, BACK, mode="promote")
+    assert (tally.written, tally.ambiguous, tally.bad) == (1, 1, 0)
+    both = {b"a": b"by an old writer", b"b": b"by a new writer", b"c": b"x"}
+    assert client.hgetall("doc:1") == both == client.hgetall(copy_of("doc:1"))
+    assert sweep(connection, BACK, mode="promote").unsettled == 0

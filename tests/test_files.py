@@ -98,7 +98,7 @@ def test_the_documented_example_loads(tmp_path: Path) -> None:
     """The YAML in docs/project-file.md is a project that loads, and means what the text says."""
     text = DOCS.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
     vector = "attrs: {algorithm: hnsw, dims: 8}"
-    fields = ["title, type: text", f"embedding, type: vector, {vector}", f"summary_vec, type: vector, {vector}"]
+    fields = [f"embedding, type: vector, {vector}", f"summary_vec, type: vector, {vector}"]
     products = "".join(f"  - {{name: {field}}}\n" for field in [*fields, "headline, type: text"])
     files = {
         "rvlstate.yaml": text,

@@ -69,11 +69,21 @@ def check_transforms(
             settings=settings,
             definition=definition,
         )
+        _check_rename(subject)
         _check_needs(subject)
         _check_reads(subject)
         _check_drop(subject)
         if subject.field is not None:
             _check_steps(subject, subject.field)
+
+
+def _check_rename(subject: _Subject) -> None:
+    old = subject.settings.renamed_from
+    if old is None or subject.field is None or subject.definition.field(old) is None:
+        return
+    what = "itself" if old == subject.name else f"{old}, which is still a field of the schema"
+    hint = "remove renamed_from once the rename was applied everywhere, or the old field from the schema."
+    raise subject.fault("renamed_from", f" is {what}: a field that is renamed does not stay", hint)
 
 
 def _check_needs(subject: _Subject) -> None:

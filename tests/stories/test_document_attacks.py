@@ -69,7 +69,7 @@ def test_a_backup_that_is_deleted_while_it_is_written_stops_the_run(shop: Shop) 
 def test_a_schema_that_goes_in_the_middle_is_missed(shop: Shop) -> None:
     """Its documents are half rewritten: forgetting it would leave them so for good."""
     served(shop)
-    recreate(shop, backup="kept")
+    recreate(shop, backup="kept", batch_size=5, max_docs_per_second=60)
     shop.declare("products", *OTHERS, embedding("float16"))
     with pytest.raises(EndedError):
         shop.apply(on_event=ends_while("rewriting"))

@@ -12,6 +12,9 @@ from rvlstate.runtime.documents.numbers import lasting
 from rvlstate.runtime.documents.originals import Original, written_digest
 from rvlstate.transforms.paths import is_several
 
+BOTH = "3"
+"""The state of a field with an old value and another new one (see states.lua)."""
+
 
 @dataclass(slots=True)
 class Row:
@@ -41,6 +44,12 @@ class Row:
     def is_todo(self) -> bool:
         """Whether anything is left to be done, once it is known what can be made."""
         return self.states.strip("0") != ""
+
+    @property
+    def ambiguous(self) -> int | None:
+        """The first field, from 0, of which nothing tells whether its old value or its new one is meant."""
+        at = self.states.find(BOTH)
+        return at if at >= 0 else None
 
     def leave(self, at: int) -> None:
         """Nothing can be made for a field: leave it."""

@@ -6,8 +6,8 @@
 | presence | target is there, and not made | of target, and of what was     | what was read is not what was noted:    |
 |          | by us from other inputs       | read (none if nothing is read) | again, if target is still ours          |
 | absence  | none of `removes` is there    | of target (none if it is only  | a removed one is back: again, if target |
-|          |                               | removed)                       | is still ours; else target is newer and |
-|          |                               |                                | stays, and the removed one goes         |
+|          |                               | removed); staged: of `removes` | is still ours; else it goes if it is as |
+|          |                               |                                | it was staged, and both stay if not     |
 | marker   | the digest is the one noted   | of target, with what was read  | the digest is another one: again        |
 |          |                               | if target is not among it      |                                         |
 | type     | the key is of the new type    | none                           | the key is of the old type: again       |

@@ -155,6 +155,14 @@ def no_place_for(blueprint: Blueprint, key: bytes, number: int) -> BadRow:
     )
 
 
+def both_values(blueprint: Blueprint, key: bytes, at: int) -> BadRow:
+    """A document with an old and another new value of its field of this number, from 0."""
+    item = blueprint.rewrite.fields[at]
+    old, new = " and ".join(item.removes), item.writes.identifier if item.writes is not None else ""
+    reason = f"it holds {old} and another value at {new} already, and one of the two would be lost: remove one of them"
+    return BadRow(key=shown(key), field=item.field, reason=reason)
+
+
 def written(tally: Tally, rows: Sequence[Row]) -> Tally:
     """The tally with rows that were written."""
     return replace(

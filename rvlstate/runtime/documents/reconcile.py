@@ -12,7 +12,7 @@ from rvlstate.runtime.documents.at_once import AtOnce
 from rvlstate.runtime.documents.batch import Row, originals_of
 from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import Blueprint
-from rvlstate.runtime.documents.calls import CALL_BYTES, CALL_KEYS, Calls, written
+from rvlstate.runtime.documents.calls import CALL_BYTES, CALL_KEYS, Calls, both_values, written
 from rvlstate.runtime.documents.computing import Computed, Functions, computed
 from rvlstate.runtime.documents.fence import Fence
 from rvlstate.runtime.documents.ledger import added
@@ -97,6 +97,20 @@ class Reconciler:
             bad_rows=tuple(result.bad),
         )
 
+    def told_apart(self, rows: list[Row]) -> tuple[list[Row], Tally]:
+        """The rows, but for those with an old and another new value: a rehearsal rejects them, else both stay."""
+        both = [row for row in rows if row.ambiguous is not None]
+        if not both:
+            return rows, Tally()
+        if self.quota is not None:
+            bad = tuple(both_values(self.blueprint, row.key, row.ambiguous or 0) for row in both)
+            return [row for row in rows if row.ambiguous is None], Tally(bad=len(bad), bad_rows=bad)
+        for row in both:
+            while (at := row.ambiguous) is not None:
+                row.leave(at)
+        done = [row for row in both if not row.is_todo]
+        return [row for row in rows if row.is_todo], Tally(ambiguous=len(both), done=len(done))
+
     def keep(self, rows: Sequence[Row]) -> None:
         """Keep what documents held before they, or their copies, are written."""
         if self.originals is not None:
@@ -160,8 +174,9 @@ class Reconciler:
     def _guarded(self, node: Node, keys: Sequence[bytes]) -> Tally:
         reading = self._calls.reading(keys, self.read_at_once)
         replies = node.run(script(self.blueprint.adapter, "read"), reading.calls)
-        rows, tally = self.made_ready(reading.rows(replies))
-        tally = added(reading.others(replies), tally)
+        rows, both = self.told_apart(reading.rows(replies))
+        rows, tally = self.made_ready(rows)
+        tally = added(added(reading.others(replies), both), tally)
         return written(tally, rows) if self.quota is not None else added(tally, self._write(node, rows))
 
     def _write(self, node: Node, rows: Sequence[Row]) -> Tally:

@@ -13,6 +13,7 @@ from rvlstate.runtime.documents.beside import Beside
 from rvlstate.runtime.documents.blueprint import Blueprint
 from rvlstate.runtime.documents.calls import (
     EXPIRING_FIELDS,
+    both_values,
     by_slot,
     no_place_for,
     taken_place,
@@ -22,7 +23,7 @@ from rvlstate.runtime.documents.calls import (
 from rvlstate.runtime.documents.watch import Call
 
 NOTHING, WRITTEN, GONE, FOREIGN, EXPIRING, PROMOTED, TAKEN, MOVED_ON, EXCLUDED, PLACED = range(10)
-NO_PLACE, DROPPED = 20, 1000
+NO_PLACE, BOTH, DROPPED, AMBIGUOUS = 20, 500, 1000, 2000
 """Replies of look.lua and stage.lua, see content.lua."""
 
 COUNTED_AS = {
@@ -142,7 +143,8 @@ def counted(tally: Tally, blueprint: Blueprint, told: Sequence[tuple[bytes, byte
     return replace(
         tally,
         **sums,
-        dropped=tally.dropped + sum(answer // DROPPED for *_, answer in told),
+        dropped=tally.dropped + sum(answer % AMBIGUOUS // DROPPED for *_, answer in told),
+        ambiguous=tally.ambiguous + sum(answer >= AMBIGUOUS for *_, answer in told),
         bad=tally.bad + len(rows),
         bad_rows=(*tally.bad_rows, *rows),
     )
@@ -155,4 +157,6 @@ def _is_bad(status: int) -> bool:
 def _bad_row(blueprint: Blueprint, key: bytes, copy: bytes, status: int) -> BadRow:
     if status == EXPIRING:
         return BadRow(key=shown(key), field="", reason=EXPIRING_FIELDS)
+    if status > BOTH:
+        return both_values(blueprint, key, status - BOTH - 1)
     return taken_place(key, copy) if status == TAKEN else no_place_for(blueprint, key, status - NO_PLACE)

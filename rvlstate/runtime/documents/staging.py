@@ -84,8 +84,9 @@ class Stager:
     def _reconciled(self, node: Node, pairs: Sequence[Pair]) -> Tally:
         self.reconciler.before_write()
         looking, replies = self._looked(node, pairs)
-        rows, tally = self.reconciler.made_ready(looking.rows(replies))
-        tally = added(looking.others(replies), tally)
+        rows, both = self.reconciler.told_apart(looking.rows(replies))
+        rows, tally = self.reconciler.made_ready(rows)
+        tally = added(added(looking.others(replies), both), tally)
         if placed := looking.placed(replies):
             tally = added(tally, self._in_place(node, placed))
         if tally.bad_rows:

@@ -5,9 +5,10 @@
 -- its copy does; 'p' and the key: the content that its copy under a new prefix got from us.
 -- Replies for each: 0 nothing to do, 1 written, 2 gone, 3 of another type, 4 it has fields that expire, which JSON has
 -- not, 5 promoted, 6 somebody's document is at its new key, 7 it changed meanwhile, 8 it is to have no copy, 9 it is
--- itself under its new prefix, 20 + n: field n has no place in this JSON document; 1000 more if a copy was removed.
+-- itself under its new prefix, 20 + n: field n has no place in this JSON document, 500 + n: of field n there is an old
+-- value and another new one; 1000 more if a copy was removed, 2000 more if both values of a field were left.
 local NOTHING, WRITTEN, GONE, FOREIGN, EXPIRING, PROMOTED, TAKEN, MOVED_ON, EXCLUDED = 0, 1, 2, 3, 4, 5, 6, 7, 8
-local PLACED, NO_PLACE, DROPPED = 9, 10, 1000
+local PLACED, NO_PLACE, BOTH, DROPPED, AMBIGUOUS = 9, 10, 500, 1000, 2000
 local AT_ONCE = 1000
 local mode, process = string.match(ARGV[2], '^(%l+):?(.*)$')
 local moved = spec.promotion == 'new_prefix'

@@ -16,6 +16,7 @@ local function write_field(n, field, key, name, values, value)
     if not stored then return false end
     if field.noted then
       if field.layout == 'presence' then note(n, '<', name, values, field.reads) end
+      if field.layout == 'absence' and spec.promotion ~= '' then note(n, '<', name, values, field.removes) end
       values[field.target] = stored
       note(n, '>', name, values, field.cover)
     end

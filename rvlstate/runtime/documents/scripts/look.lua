@@ -36,6 +36,22 @@ local function without_transform(key, copy, todo)
   return WRITTEN
 end
 
+-- The first field of which nothing tells whether its old value or its new one is meant.
+local function ambiguous(states)
+  for n, state in ipairs(states) do
+    if state == 3 then return n end
+  end
+end
+
+-- Before the cutover nobody writes the new layout, so that such a document is a question to the user; from then on both
+-- values are left: the new one is answered with, and the old one is not lost.
+local function has_others(states)
+  for _, state in ipairs(states) do
+    if state == 1 or state == 2 then return true end
+  end
+  return false
+end
+
 local function told(states, values)
   local reply = {table.concat(states) .. '1'}
   for n, position in ipairs(guarded(values)) do reply[n + 1] = values[position] end
@@ -53,8 +69,14 @@ local function look(key, copy)
   if settled then return settled end
   local values = load(key, kind)
   if not values then return EXPIRING + drop(key, copy) end
+  copied = mark and mark >= 0
   local states, todo = states_of(key, kind, values)
-  return without_transform(key, copy, todo) or told(states, values)
+  local both = ambiguous(states)
+  if both and mode == 'stage' then return BOTH + both + drop(key, copy) end
+  if both then todo = has_others(states) end
+  local answer = without_transform(key, copy, todo)
+  if not answer then return told(states, values) end
+  return both and answer + AMBIGUOUS or answer
 end
 
 -- In another process than the one that was looked at, the index may be being scanned.

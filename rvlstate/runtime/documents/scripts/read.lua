@@ -2,7 +2,7 @@
 -- KEYS[3..]: documents. ARGV[2]: for each of them 1 if its prefix is an old one, else 0; "" if no prefix changes.
 -- Replies for each: -1 gone, -2 of another type, -3 it has fields that expire, which JSON has not, 0 nothing to do, or
 -- the states and then the values that are guarded. A state: 0 nothing to do, 1 to be computed (and what it removes
--- removed), 2 only to be removed. With prefixes there is one more: 1 to be moved.
+-- removed), 2 only to be removed, 3 there is an old value and another new one, and nothing tells which is meant. With prefixes there is one more: 1 to be moved.
 local function look(at)
   local key = KEYS[at + 2]
   local kind = type_of(key)

@@ -1,4 +1,6 @@
 -- How a document is told to be done, field by field: the table is in blueprint.py.
+local copied = false -- Whether the document has a copy that has not taken its place yet.
+
 local function is_ours(n, key, values, positions, sign)
   local noted = redis.call('ZSCORE', marks, n .. sign .. key)
   return noted and tonumber(noted) == score(values, positions)
@@ -15,12 +17,23 @@ local function is_done(n, field, key, kind, values)
     or is_ours(n, key, values, field.reads, '<')
 end
 
+-- What goes with a rename is what is at the new place already, or was there when the copy was made, before that changed.
+local function is_stale(n, field, key, values)
+  if copied and is_ours(n, key, values, field.removes, '<') then return true end
+  for _, at in ipairs(field.removes) do
+    if values[at] and values[at] ~= values[field.target] then return false end
+  end
+  return true
+end
+
 local function state(n, field, key, kind, values)
   local leftover = any(values, field.removes)
   if field.layout == 'absence' then
     if not leftover then return 0 end
     if not field.target then return 2 end
-    if values[field.target] and not is_ours(n, key, values, field.cover, '>') then return 2 end
+    if values[field.target] and not is_ours(n, key, values, field.cover, '>') then
+      return is_stale(n, field, key, values) and 2 or 3
+    end
   elseif is_done(n, field, key, kind, values) then
     return leftover and 2 or 0
   end
