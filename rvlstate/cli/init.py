@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from rvlstate import __version__
+from rvlstate.cli.ci_files import CI_NAMES, COPIES, NEXT, PLACES, CiName, Filling, folder_within, repository_of
 from rvlstate.cli.options import Command, Globals, global_options, pass_globals
 from rvlstate.cli.streams import write_result
-from rvlstate.errors import RvlstateError
+from rvlstate.errors import RvlstateError, UsageError
 
-TEMPLATES = Path(__file__).parent / "templates"
 FILES = {
     "rvlstate.yaml": "rvlstate.yaml",
     "indexes/products.yaml": "indexes/products.yaml",
     ".gitignore": "gitignore",
-    "ci/github-actions.yml": "ci/github-actions.yml",
-    "ci/gitlab-ci.yml": "ci/gitlab-ci.yml",
 }
 """File of a new project -> its template."""
 
@@ -28,26 +26,50 @@ SCHEMA_FILE = "rvlstate.schema.json"
 
 @click.command("init", cls=Command)
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]")
+@click.option(
+    "--ci",
+    "wanted",
+    multiple=True,
+    type=click.Choice(CI_NAMES),
+    help="Write the CI files of this one to where they take effect; may be repeated. Without it, workflows for GitHub "
+    "and GitLab are written to ci/, where they do nothing.",
+)
 @global_options
 @pass_globals
-def command(settings: Globals, folder: Path) -> int:  # noqa: ARG001 - for all commands
+def command(settings: Globals, folder: Path, wanted: tuple[CiName, ...]) -> int:  # noqa: ARG001 - for all commands
     """Write a project file, a sample schema and CI templates.
 
     A file that is there already stays as it is.
     """
     from rvlstate.views.untrusted import printable
 
-    project = _project_name(folder.resolve().name)
-    lines = [_write(folder / name, _filled(TEMPLATES / template, project)) for name, template in FILES.items()]
+    if "none" in wanted and len(set(wanted)) > 1:
+        raise UsageError("--ci none and another --ci exclude each other", next_step="leave one of them out.")
+    repository = repository_of(folder)
+    filling = Filling(
+        project=_project_name(folder.resolve().name),
+        folder=folder_within(repository, folder, strict=bool({"github", "gitlab"} & set(wanted))),
+    )
+    lines = [_write(folder / name, filling.fill(template)) for name, template in FILES.items()]
+    lines += [_write(file, filling.fill(template)) for file, template in _ci_files(folder, repository, wanted)]
     lines.append(_write(folder / SCHEMA_FILE, _schema()))
     into = "" if folder == Path() else f"cd {folder}, then "
     lines.append(f"Next: {into}rvlstate validate; rvlstate plan; rvlstate apply")
+    lines += [NEXT[name] for name in CI_NAMES if name in wanted and NEXT[name]]
     write_result("".join(f"{printable(line)}\n" for line in lines))
     return 0
 
 
-def _filled(template: Path, project: str) -> str:
-    return template.read_text(encoding="utf-8").replace("@PROJECT@", project).replace("@VERSION@", __version__)
+def _ci_files(folder: Path, repository: Path, wanted: tuple[CiName, ...]) -> Iterator[tuple[Path, str]]:
+    """Each file to write and its template."""
+    if not wanted:
+        yield from ((folder / name, template) for name, template in COPIES)
+    for ci in CI_NAMES:
+        if ci in wanted:
+            for place, name, template in PLACES[ci]:
+                # Shown as the user wrote it where the project is the repository.
+                at_home = place == "project" or repository == folder.resolve()
+                yield (folder if at_home else repository) / name, template
 
 
 def _schema() -> str:
@@ -57,11 +79,13 @@ def _schema() -> str:
 
 
 def _write(file: Path, text: str) -> str:
-    """Write one file unless it is there; what was done, as a line."""
+    """Write one file unless it is there, a script as one that can be run; what was done, as a line."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
+        if file.suffix == ".sh":
+            file.chmod(0o755)
     except FileExistsError:
         return f"kept     {file} (it was there)"
     except OSError as error:
