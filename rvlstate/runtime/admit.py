@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass
 
 from rvlstate.errors import (
     ChangeRefusedError,
     HazardsNotAllowedError,
-    PermissionMissingError,
     PlanStaleError,
 )
 from rvlstate.model.state import State
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations import GiveUpRewrite
 from rvlstate.plan.plan import Plan
+from rvlstate.plan.rights import plan_needs
 from rvlstate.plan.stale import differences
 from rvlstate.runtime.connect import Connection
-from rvlstate.runtime.permissions import current_user, missing_permissions
+from rvlstate.runtime.permissions import refuse_lacking
 
+_USER = re.compile(r"(?<=://)[^/]*@")
 OF_A_CHANGE = frozenset(
     {"LOSES_PRECISION", "QUERY_ENCODING_CHANGES", "RESULT_KEYS_CHANGE", "REWRITES_DOCUMENTS", "RUNS_USER_CODE"}
 )
@@ -45,7 +47,7 @@ def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: 
 
     `fresh` is the plan made again under the lock. Raises PlanStaleError, ChangeRefusedError, HazardsNotAllowedError.
     """
-    if not plan.lineage and plan.address != fresh.address:
+    if not plan.lineage and _server_of(plan.address) != _server_of(fresh.address):
         # A server that holds no state cannot be told from another such one by what is on it.
         raise PlanStaleError((f"it was made for {plan.address or 'an unnamed server'}, this is {fresh.address}",))
     chosen = plan if plan.id == fresh.id and plan.server == fresh.server else _resumed_or_stale(plan, fresh, state)
@@ -54,6 +56,11 @@ def admit(plan: Plan, fresh: Plan, state: State, options: ApplyOptions, policy: 
     allowed = {*options.allow, *policy, *_agreed_before(chosen, state), *_reviewed(plan, options)}
     _refuse_hazards(not_agreed(chosen, state, allowed), options.command)
     return chosen
+
+
+def _server_of(address: str) -> str:
+    """An address without the user: who may only read makes the plan, and who may write carries it out."""
+    return _USER.sub("", address)
 
 
 def _resumed_or_stale(plan: Plan, fresh: Plan, state: State) -> Plan:
@@ -136,8 +143,5 @@ def _refuse_hazards(missing: tuple[Hazard, ...], command: str) -> None:
 
 
 def refuse_missing_permissions(connection: Connection, plan: Plan) -> None:
-    """Raise PermissionMissingError, before anything is written, if the user may not run what the plan needs."""
-    needed = {command for step in plan.steps for command in step.operation.permissions}
-    missing = missing_permissions(connection, sorted(needed))
-    if missing:
-        raise PermissionMissingError(current_user(connection), missing)
+    """Raise PermissionMissingError, before anything is written, if the user may not do all that the plan leads to."""
+    refuse_lacking(connection, plan_needs(plan))

@@ -11,6 +11,7 @@ from rvlstate.model.catalog import Catalog, LiveIndex, Statistics
 from rvlstate.model.field import Field
 from rvlstate.model.state import Intent, Record, State
 from rvlstate.plan.arguments import alter_arguments
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Flow, look, send
 from rvlstate.plan.operations.await_build import AwaitBuild
 from rvlstate.plan.operations.base import Defaults, shell_words
@@ -46,7 +47,7 @@ class AddFields(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "INFO", "FT.ALTER")
+        return (*INSPECTING, "INFO", "FT.ALTER")
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The index has the fields."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from rvlstate.errors import GateFailedError, StepFailedError
 from rvlstate.model.catalog import LiveIndex, Statistics
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Flow, Gauge, Memory, Pause, Report, look
 from rvlstate.plan.operations.base import Defaults
 
@@ -45,7 +46,8 @@ class AwaitBuild(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "INFO")
+        removes = ("FT.DROPINDEX",) if self.disposable else ()
+        return (*INSPECTING, "INFO", *removes)
 
     def flow(self) -> Flow:
         """Look until the scan has ended; the percentage alone is never believed (see facts: it counts other keys)."""

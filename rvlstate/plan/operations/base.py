@@ -6,6 +6,7 @@ from typing import Protocol
 
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.state import State
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Flow
 from rvlstate.plan.hazards import Hazard
 
@@ -39,7 +40,7 @@ class Operation(Protocol):
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """The names of the commands that the flow sends, for the check before anything is written."""
+        """The names of the commands that the flow sends, those in scripts and in what undoes a failure included."""
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The catalog after this step."""
@@ -77,7 +78,7 @@ class Defaults:
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands that the flow sends."""
-        return ("FT.INFO", "FT._LIST")
+        return INSPECTING
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The catalog after this step."""

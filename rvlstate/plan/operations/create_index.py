@@ -12,6 +12,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Batch, Flow, look
 from rvlstate.plan.operations.base import Defaults, shell_words
 from rvlstate.plan.reading import looks_like
@@ -52,7 +53,7 @@ class CreateIndex(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         extra = ("FT.SYNUPDATE",) if self.synonyms else ()
-        return ("FT._LIST", "FT.INFO", "FT.CREATE", *extra)
+        return (*INSPECTING, "FT.CREATE", "FT.DROPINDEX", *extra)
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The new index is there."""

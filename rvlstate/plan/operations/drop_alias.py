@@ -7,6 +7,7 @@ from typing import Literal
 
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.state import State
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Flow, look, send
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations.base import Defaults, shell_words
@@ -46,7 +47,7 @@ class DropAlias(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "FT.ALIASDEL")
+        return (*INSPECTING, "FT.ALIASDEL")
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The alias is gone, unless it leads elsewhere by then."""

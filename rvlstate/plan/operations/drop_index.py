@@ -7,6 +7,7 @@ from typing import Literal
 
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.state import State
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Flow, look, send
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations.base import Defaults, shell_words
@@ -31,7 +32,7 @@ class DropIndex(Defaults):
 
     operation: Literal["drop_index"] = "drop_index"
     physical: str
-    because: Literal["deleted", "replaced", "left_behind", "in_the_way", "recreated"]
+    because: Literal["deleted", "replaced", "left_behind", "given_up", "in_the_way", "recreated"]
     forgets: str | None = None
     recreates: str | None = None
     atomic: bool = True
@@ -43,6 +44,7 @@ class DropIndex(Defaults):
             "deleted": "it is no longer declared",
             "replaced": "it was replaced",
             "left_behind": "an interrupted run left it behind",
+            "given_up": "its change is taken back",
             "in_the_way": "it hides the alias of that name",
             "recreated": "it is created again",
         }
@@ -79,7 +81,7 @@ class DropIndex(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         script = ("EVAL",) if self.atomic else ()
-        return ("FT._LIST", "FT.INFO", "FT.DROPINDEX", *script)
+        return (*INSPECTING, "FT.DROPINDEX", *script)
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The index is gone, and its aliases with it."""

@@ -7,9 +7,10 @@ from typing import Literal
 
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
+from rvlstate.plan.commands import INSPECTING, rewriting, tidying
 from rvlstate.plan.effects import Flow, Sweep, Tidy
 from rvlstate.plan.operations.base import Defaults
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, count_old_failures, staging_commands
+from rvlstate.plan.operations.rewrite_documents import count_old_failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +41,7 @@ class GiveUpRewrite(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return (
-            "FT._LIST",
-            "FT.INFO",
-            "UNLINK",
-            *DOCUMENT_COMMANDS,
-            *(staging_commands(self.rewrite) if self._has_moved_copies else ()),
-        )
+        return (*INSPECTING, *(rewriting(self.rewrite) if self._has_moved_copies else tidying()))
 
     @property
     def _has_moved_copies(self) -> bool:
@@ -56,7 +51,13 @@ class GiveUpRewrite(Defaults):
     def record(self, state: State) -> State:
         """It is not under way any more; one that was settled is complete, and late writes are known by it."""
         done = state.without_rewrite(self.name)
-        return done.laid_out(self.rewrite) if self.rewrite.settled else done
+        if self.rewrite.settled:
+            return done.laid_out(self.rewrite)
+        serving = {record.physical for record in done.records}
+        made = [self.rewrite.target, self.rewrite.interim] if self.rewrite.phased else []
+        for physical in made:
+            done = done if physical in serving else done.without_intent(physical)
+        return done
 
     def flow(self) -> Flow:
         """Remove the copies that are still as they were made, and tidy up."""

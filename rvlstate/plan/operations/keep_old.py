@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rvlstate.model.rewrite import Rewrite
+from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Pause, Report, Sweep, Tally
 from rvlstate.plan.operations.base import Defaults
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, added, figures_of, staging_commands
+from rvlstate.plan.operations.rewrite_documents import added, figures_of
 
 LONGEST_PAUSE = 1.0
 """Seconds between two passes."""
@@ -39,7 +40,7 @@ class KeepOld(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", *DOCUMENT_COMMANDS, *staging_commands(self.rewrite))
+        return (*INSPECTING, *rewriting(self.rewrite))
 
     def flow(self) -> Flow:
         """Pass, wait, pass, until the time is over."""
@@ -52,6 +53,7 @@ class KeepOld(Defaults):
                 members=self.members,
                 backup=self.backup,
                 hinted=spent > 0,
+                aside=True,
             )
             total = added(total, tally)
             pause = min(max(self.seconds - spent - tally.seconds, 0.0), LONGEST_PAUSE)
@@ -60,6 +62,7 @@ class KeepOld(Defaults):
                 done=min(round(spent), round(self.seconds)),
                 total=round(self.seconds),
                 figures=figures_of(total),
+                left=max(self.seconds - spent - tally.seconds, 0.0),
             )
             yield Pause(pause)
             spent += tally.seconds + pause

@@ -8,6 +8,7 @@ from typing import Literal
 from rvlstate.errors import GateFailedError
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.state import Record, State
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Flow, look, send
 from rvlstate.plan.operations.base import Defaults, shell_words
 
@@ -48,7 +49,7 @@ class PointAlias(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "FT.ALIASUPDATE")
+        return (*INSPECTING, "FT.ALIASUPDATE")
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The name answers from the new index."""

@@ -7,15 +7,15 @@ from typing import Literal
 
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
+from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.rewrite_documents import (
-    DOCUMENT_COMMANDS,
     MOST_PASSES,
     NEXT_TO_NOTHING,
     added,
     figures_of,
-    staging_commands,
+    left_words,
 )
 from rvlstate.plan.operations.stage_documents import SHRINKING
 
@@ -80,7 +80,7 @@ class PromoteDocuments(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", *DOCUMENT_COMMANDS, *staging_commands(self.rewrite))
+        return (*INSPECTING, *rewriting(self.rewrite))
 
     def intend(self, state: State) -> State:
         """There is no way back to the old index from here."""
@@ -106,4 +106,4 @@ class PromoteDocuments(Defaults):
 def _note(tally: Tally) -> str:
     late = f"; {tally.written:,} late writes converted" if tally.written else ""
     gone = f"; {tally.dropped:,} copies of documents that are gone or newer removed" if tally.dropped else ""
-    return f"{tally.promoted:,} documents promoted{late}{gone}"
+    return f"{tally.promoted:,} documents promoted{late}{gone}{left_words(tally)}"

@@ -9,10 +9,11 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
+from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, send
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, figures_of
+from rvlstate.plan.operations.rewrite_documents import figures_of
 
 NOWHERE = "rvlstate:nowhere:"
 """A prefix that no document has: a rehearsed index stays empty."""
@@ -50,8 +51,7 @@ class RehearseRewrite(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         index = ("FT.CREATE", "FT.DROPINDEX") if self._rehearses_index else ()
-        documents = DOCUMENT_COMMANDS if self.rewrite.touches_documents else ()
-        return ("FT._LIST", "FT.INFO", *index, *documents)
+        return (*INSPECTING, *index, *rewriting(self.rewrite))
 
     @property
     def _rehearses_index(self) -> bool:

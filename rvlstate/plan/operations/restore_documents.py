@@ -8,6 +8,7 @@ from typing import Literal
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
+from rvlstate.plan.commands import INSPECTING, putting_back, tidying
 from rvlstate.plan.effects import Flow, Pace, Report, Restore, Restored, Tidy
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations.base import Defaults, shell_words
@@ -70,7 +71,7 @@ class RestoreDocuments(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         script = ("EVAL",) if self.atomic else ()
-        return ("FT._LIST", "FT.INFO", "FT.DROPINDEX", *script, *restore_commands(self.rewrite))
+        return (*INSPECTING, "FT.DROPINDEX", *script, *putting_back(self.rewrite))
 
     def effect(self, catalog: Catalog) -> Catalog:
         """What was dropped is gone, and its aliases with it."""
@@ -118,7 +119,7 @@ class FinishRollback(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("UNLINK",)
+        return tidying()
 
     def record(self, state: State) -> State:
         """No change of documents is begun."""
@@ -127,18 +128,6 @@ class FinishRollback(Defaults):
     def flow(self) -> Flow:
         """Remove what only the change needed."""
         yield Tidy(rewrite=self.rewrite)
-
-
-def restore_commands(rewrite: Rewrite) -> tuple[str, ...]:
-    """The names of the commands by which documents are restored, those within the script included."""
-    moves = ("RENAME",) if rewrite.moves else ()
-    common = ("EVALSHA", "SCRIPT LOAD", "TYPE", "EXISTS", "ZADD", "ZSCORE", "DEL", "EXPIRE", *moves)
-    if rewrite.changes_storage:
-        return (*common, "HGETALL", "HSET", "JSON.GET", "JSON.SET", "PEXPIRETIME", "PEXPIREAT")
-    if rewrite.before.storage == "json":
-        return (*common, "JSON.GET", "JSON.SET", "JSON.DEL", "JSON.ARRLEN")
-    # Servers before 7.4 do not have the last two, and nobody is denied what is not there.
-    return (*common, "HMGET", "HSET", "HDEL", "HPEXPIRETIME", "HPEXPIREAT")
 
 
 def figures_of_restored(restored: Restored) -> dict[str, float]:

@@ -12,12 +12,10 @@ from rvlstate.model.field import TagField
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
+from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, look, send
 from rvlstate.plan.operations.await_build import AwaitBuild
 from rvlstate.plan.operations.base import Defaults
-
-DOCUMENT_COMMANDS = ("EVAL", "EVALSHA", "EXISTS", "GET", "INFO", "SCAN", "SCRIPT LOAD", "TIME")
-"""What a pass sends by itself; the commands within its scripts are those of `document_commands`."""
 
 MOST_PASSES = 20
 """Writers may keep a pass that finds nothing from coming."""
@@ -75,7 +73,7 @@ class RewriteDocuments(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", *DOCUMENT_COMMANDS, *document_commands(self.rewrite))
+        return (*INSPECTING, *rewriting(self.rewrite))
 
     def effect(self, catalog: Catalog) -> Catalog:
         """An index that knows the filter is there, until the documents are settled."""
@@ -173,6 +171,7 @@ def figures_of(tally: Tally) -> dict[str, float]:
         "copies_removed": float(tally.dropped),
         "hints_received": float(tally.hints),
         "written_without_hint": float(tally.unhinted),
+        "documents_ambiguous": float(tally.ambiguous),
     }
     return {
         **{name: value for name, value in staged.items() if value},
@@ -190,36 +189,6 @@ def figures_of(tally: Tally) -> dict[str, float]:
     }
 
 
-def document_commands(rewrite: Rewrite) -> tuple[str, ...]:
-    """The names of the commands that the scripts of a pass send."""
-    moves = ("RENAME",) if rewrite.moves else ()
-    marks = ("ZADD", "ZSCORE")
-    if rewrite.changes_storage:
-        return (
-            "TYPE",
-            "HKEYS",
-            "HMGET",
-            "HSET",
-            "JSON.GET",
-            "JSON.SET",
-            "DEL",
-            "PEXPIREAT",
-            "PEXPIRETIME",
-            *marks,
-            *moves,
-        )
-    if rewrite.before.storage == "json":
-        return ("TYPE", "JSON.GET", "JSON.SET", "JSON.DEL", *marks, *moves)
-    return ("TYPE", "HMGET", "HSET", "HDEL", *marks, *moves)
-
-
-def staging_commands(rewrite: Rewrite) -> tuple[str, ...]:
-    """The same of passes that make copies or have them take the place of documents."""
-    whole = ("JSON.GET",) if "json" in (rewrite.before.storage, rewrite.after.storage) else ("HGETALL",)
-    copies = ("COPY", "DEL", "PEXPIRETIME", "RENAME", "UNLINK", "ZADD", "ZREM", "ZSCORE")
-    return tuple(dict.fromkeys((*document_commands(rewrite), *whole, *copies)))
-
-
 def work_words(rewrite: Rewrite) -> str:
     """What happens to each document, in a few words."""
     words = [f"{rewrite.before.storage} -> {rewrite.after.storage}"] if rewrite.changes_storage else []
@@ -231,7 +200,14 @@ def work_words(rewrite: Rewrite) -> str:
     return "; ".join(words)
 
 
+def left_words(tally: Tally) -> str:
+    """What is said of documents in which nothing told which of two values is meant; "" if there are none."""
+    if not tally.ambiguous:
+        return ""
+    return f"; {tally.ambiguous:,} hold another value under the old name of a field as well, and keep both"
+
+
 def _note(tally: Tally, passes: int) -> str:
     bad = f"; {tally.bad:,} left as they are" if tally.bad else ""
     told = "one pass" if passes == 1 else f"{passes} passes"
-    return f"{tally.written:,} documents written in {told}{bad}"
+    return f"{tally.written:,} documents written in {told}{bad}{left_words(tally)}"

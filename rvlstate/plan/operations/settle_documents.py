@@ -10,17 +10,16 @@ from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Promotion, Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.bad_rows import too_many_bad_rows
+from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Mode, Pace, Pause, Report, Sweep, Tally, Tidy
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.drop_index import DropIndex
 from rvlstate.plan.operations.rewrite_documents import (
-    DOCUMENT_COMMANDS,
     MOST_PASSES,
     added,
     count_old_failures,
-    document_commands,
     figures_of,
-    staging_commands,
+    left_words,
 )
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -63,11 +62,7 @@ class SettleDocuments(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "UNLINK", *DOCUMENT_COMMANDS, *self._commands)
-
-    @property
-    def _commands(self) -> tuple[str, ...]:
-        return staging_commands(self.rewrite) if self.rewrite.promotion else document_commands(self.rewrite)
+        return (*INSPECTING, *rewriting(self.rewrite))
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The index that knew the filter goes."""
@@ -138,4 +133,5 @@ class SettleDocuments(Defaults):
 
 def _note(total: Tally, tally: Tally) -> str:
     late = f"{total.written:,} late writes converted" if total.written else "no late writes"
-    return f"{late}; {tally.bad:,} documents left as they are" if tally.bad else late
+    bad = f"; {tally.bad:,} documents left as they are" if tally.bad else ""
+    return f"{late}{bad}{left_words(tally)}"

@@ -9,16 +9,15 @@ from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.bad_rows import too_many_bad_rows
+from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.rewrite_documents import (
-    DOCUMENT_COMMANDS,
     MOST_PASSES,
     NEXT_TO_NOTHING,
     added,
     ensure_members,
     figures_of,
-    staging_commands,
     with_members,
     with_members_intent,
     work_words,
@@ -69,7 +68,7 @@ class StageDocuments(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", *DOCUMENT_COMMANDS, *staging_commands(self.rewrite))
+        return (*INSPECTING, *rewriting(self.rewrite))
 
     def effect(self, catalog: Catalog) -> Catalog:
         """An index that knows the filter is there, until the change is complete."""

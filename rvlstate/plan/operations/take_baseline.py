@@ -7,14 +7,11 @@ from typing import Literal
 
 from rvlstate.model.check import Check, KnnCheck, QueryCheck
 from rvlstate.model.definition import IndexDefinition
+from rvlstate.plan.commands import INSPECTING, checking
 from rvlstate.plan.effects import Asking, Findings, Flow, Probe, Recall, Report, look
 from rvlstate.plan.gates import check_words, recall, remembered_name
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.reading import looks_like
-
-QUERY_COMMANDS = ("FT.SEARCH",)
-KNN_COMMANDS = ("EXISTS", "FT.AGGREGATE", "FT.CURSOR", "FT.SEARCH", "HGET", "JSON.GET")
-"""What the checks send; which of HGET and JSON.GET depends on the documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +43,7 @@ class TakeBaseline(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return ("FT._LIST", "FT.INFO", "GET", "SET", *check_commands(self.checks, self.definition))
+        return (*INSPECTING, "GET", "SET", *check_commands(self.checks, self.definition))
 
     def flow(self) -> Flow:
         """Measure while the index is there; a query that the server refuses fails the gate before anything is lost."""
@@ -88,10 +85,8 @@ def renamed_check(check: Check, renamed: tuple[tuple[str, str], ...]) -> Check:
 
 def check_commands(checks: tuple[Check, ...], definition: IndexDefinition) -> tuple[str, ...]:
     """The names of the commands that checks send to an index."""
-    needed = set(QUERY_COMMANDS if checks else ())
-    if any(isinstance(check, KnnCheck) for check in checks):
-        needed |= set(KNN_COMMANDS) - {"JSON.GET" if definition.storage == "hash" else "HGET"}
-    return tuple(sorted(needed))
+    neighbours = any(isinstance(check, KnnCheck) for check in checks)
+    return checking(definition.storage, neighbours=neighbours) if checks else ()
 
 
 def _words(check: Check, found: Findings) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from rvlstate.model.catalog import Catalog
 from rvlstate.model.state import Record, State
+from rvlstate.plan.commands import INSPECTING
 from rvlstate.plan.effects import Batch, Flow, look, send
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations.base import Defaults, shell_words
@@ -77,7 +78,7 @@ class TakeName(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         script = ("EVAL",) if self.atomic else ()
-        return ("FT._LIST", "FT.INFO", "FT.DROPINDEX", "FT.ALIASADD", "FT.ALIASUPDATE", *script)
+        return (*INSPECTING, "FT.DROPINDEX", "FT.ALIASADD", "FT.ALIASUPDATE", *script)
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The name is an alias now."""

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rvlstate.errors import GateFailedError
-from rvlstate.model.catalog import LiveIndex
+from rvlstate.model.catalog import LiveIndex, Statistics
 from rvlstate.model.check import Check, KnnCheck, QueryCheck
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.state import own_failures
+from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import (
     FULL_SPEED,
     Effect,
@@ -30,7 +32,6 @@ from rvlstate.plan.effects import (
 )
 from rvlstate.plan.gates import Verdict, judge, relocated, remembered_name, table
 from rvlstate.plan.operations.base import Defaults
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, staging_commands
 from rvlstate.plan.operations.take_baseline import check_commands, renamed_check
 from rvlstate.plan.reading import looks_like
 
@@ -39,6 +40,8 @@ ROUNDS, PAUSE = 50, 0.1
 
 KNN_ROUNDS = 3
 """The same for neighbours, each round of which costs two searches for each sampled document."""
+
+MEND = "mend those documents, or declare the field so that they fit, then run apply again."
 
 
 @dataclass(slots=True)
@@ -54,7 +57,9 @@ class VerifyIndex(Defaults):
     """Compare `physical` with `definition`, and with the index that serves the name now (`against`, None if none).
 
     `same_documents` tells that both cover the same documents, so that their counts must agree; otherwise no
-    document may have failed that did not fail before. `renamed` are fields (declared name, name in the old index) and
+    document may have failed that did not fail before, where `known_failures` of the old index are of documents whose
+    copies were in it. Where no index served before (`against` None), `finds` demands that not every document fails.
+    `renamed` are fields (declared name, name in the old index) and
     `moves` are prefixes (old, new) of documents that got another key. With `after_cutover` the name must lead to
     `physical` already, and a failure leaves it there. `staged` is the rewrite whose copies the new index holds: what
     writers do meanwhile is caught up with between two looks.
@@ -66,6 +71,8 @@ class VerifyIndex(Defaults):
     definition: IndexDefinition
     against: str | None = None
     same_documents: bool = True
+    known_failures: int = 0
+    finds: bool = False
     checks: tuple[Check, ...] = ()
     baseline: str = ""
     renamed: tuple[tuple[str, str], ...] = ()
@@ -96,8 +103,9 @@ class VerifyIndex(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         recalls = ("GET",) if self.checks and self.baseline else ()
-        staging = (*DOCUMENT_COMMANDS, *staging_commands(self.staged)) if self.staged else ()
-        return ("FT.INFO", "FT._LIST", *recalls, *staging, *check_commands(self.checks, self.definition))
+        removes = () if self.after_cutover else ("FT.DROPINDEX",)
+        staging = rewriting(self.staged) if self.staged else ()
+        return (*INSPECTING, *recalls, *removes, *staging, *check_commands(self.checks, self.definition))
 
     def flow(self) -> Flow:
         """Check the definition, then the counts, then `checks`; a difference fails the gate with its figures."""
@@ -129,6 +137,8 @@ class VerifyIndex(Defaults):
     def _compare(self, new: LiveIndex | None, told: _Told) -> Generator[Effect, Any, LiveIndex | None]:
         """The index that serves now, once both hold the same; None where there is none."""
         if self.against is None:
+            if new is not None and self.finds and new.statistics.failures and not new.statistics.documents:
+                raise self._finds_nothing(new)
             self._tell(told, new, None)
             return None
         old = None
@@ -157,7 +167,8 @@ class VerifyIndex(Defaults):
     def _holds(self, before: LiveIndex, new: LiveIndex, old: LiveIndex, late: int) -> bool:
         if not self.same_documents:
             # In an index over both layouts each document in the old one counts as a failure.
-            return self.staged is not None or new.statistics.failures <= old.statistics.failures
+            own = own_failures(old.statistics.failures, self.known_failures)
+            return self.staged is not None or new.statistics.failures <= own
         return new.statistics.documents >= min(before.statistics.documents, old.statistics.documents) - late
 
     def _tell(self, told: _Told, new: LiveIndex | None, old: LiveIndex | None) -> None:
@@ -182,15 +193,18 @@ class VerifyIndex(Defaults):
                 why="One of them is gone: somebody dropped it meanwhile.",
                 next_step="run plan again.",
             )
-        figures = new.statistics
-        why = f"It holds {figures.documents:,} documents, {self.against} holds {old.statistics.documents:,}."
-        if figures.failures:
-            key = figures.last_error_key or "unknown key"
-            why += f"\n{figures.failures:,} indexing failures; the last, on {key}: {figures.last_error}"
+        why = f"It holds {new.statistics.documents:,} documents, {self.against} holds {old.statistics.documents:,}."
         return GateFailedError(
             f"{self.physical} would lose documents from search",
-            why=why,
-            next_step="mend those documents, or declare the field so that they fit, then run apply again.",
+            why=why + _failed(new.statistics),
+            next_step=MEND,
+        )
+
+    def _finds_nothing(self, new: LiveIndex) -> GateFailedError:
+        return GateFailedError(
+            f"{self.physical} finds nothing: no document fits the declared index",
+            why=f"It holds 0 documents.{_failed(new.statistics)}{self._standing()}",
+            next_step=MEND,
         )
 
     def _carry_out_checks(self, old: LiveIndex | None, told: _Told) -> Flow:
@@ -256,11 +270,20 @@ class VerifyIndex(Defaults):
         mend = f"if what it finds is right, change the checks of {self.name} in the project file"
         if not self.after_cutover:
             return f"look at the change and at the checks; {mend}, then run apply again."
+        if self.staged:
+            return f"to go back: rvlstate rollback {self.name}. Else, {mend} and run apply again."
         back = f"FT.ALIASUPDATE {self.name} {self.against}" if self.against else self._way_back()
         return f"to go back: {back}. Else, {mend} and run apply again."
 
     def _way_back(self) -> str:
         return f"rvlstate rollback {self.name} where there is a backup, else declare it as it was and run apply"
+
+
+def _failed(figures: Statistics) -> str:
+    """A line about indexing failures; "" if there were none."""
+    key = figures.last_error_key or "unknown key"
+    told = f"\n{figures.failures:,} indexing failures; the last, on {key}: {figures.last_error}"
+    return told if figures.failures else ""
 
 
 def _rounds(check: Check) -> int:
