@@ -13,7 +13,8 @@ from rvlstate.model.state import State
 from rvlstate.plan.build import candidate_names
 from rvlstate.plan.effects import Pace
 from rvlstate.plan.operations import CreateIndex
-from rvlstate.plan.phases import companions, present
+from rvlstate.plan.phases import companions, lost_words, present
+from rvlstate.plan.rights import change_needs
 from rvlstate.plan.rollback import Rollback, rollback_refusals
 from rvlstate.plan.rollback_plan import Proposal, Retreat, retreat_plan, rollback_plan
 from rvlstate.plan.situation import World
@@ -23,6 +24,7 @@ from rvlstate.runtime.backup.reader import verify
 from rvlstate.runtime.clock import now_iso, now_ms
 from rvlstate.runtime.documents.restore import sample_restoration
 from rvlstate.runtime.inspect import inspect_catalog
+from rvlstate.runtime.permissions import refuse_lacking
 from rvlstate.runtime.profile import inspect_server
 from rvlstate.runtime.sampling import take_samples
 
@@ -55,6 +57,14 @@ def propose(project: Project, name: str, backup: str | Path | None = None) -> Pr
     return _proposal(project, found, rollback, world)
 
 
+def refuse_missing_rights(project: Project, name: str) -> None:
+    """Raise PermissionMissingError before there is a lock, as far as the change under way tells what will be needed."""
+    with project.translated():
+        begun = project.store.load().rewrite(name)
+        if begun is not None:
+            refuse_lacking(project.connection, change_needs(project.name, begun, phases=True, backup=not begun.phased))
+
+
 def _retreat(project: Project, begun: Rewrite, world: World) -> Retreat:
     """The way back while no document was touched."""
     plan = retreat_plan(begun, world, project=project.name, created_at=now_iso(), version=__version__)
@@ -73,7 +83,7 @@ def _retreat(project: Project, begun: Rewrite, world: World) -> Retreat:
 def _newer(project: Project, rewrite: Rewrite) -> int | None:
     """About how many documents are in the new layout, by a look at some; None where they do not tell."""
     if not rewrite.touches_documents:
-        return 0
+        return None if rewrite.is_lost else 0
     if rewrite.strategy != "staged" or not rewrite.told_by_content or rewrite.moves:
         return None
     sample = take_samples(project.connection, project.name, {rewrite.name: rewrite})[rewrite.name]
@@ -86,6 +96,8 @@ def _refuse_without_backup(project: Project, begun: Rewrite, named: str | Path |
     name, declared = begun.name, project.desired.index(begun.name)
     if named or (declared is not None and declared.backup):
         return
+    if begun.is_lost:
+        raise ChangeRefusedError((f"{name}: {lost_words(begun)}.",), what="there is no way back from here")
     raise ChangeRefusedError(
         (
             (
@@ -163,7 +175,8 @@ def _refuse_elsewhere(project: Project, backup: Backup, state: State) -> None:
 def _rollback(project: Project, backup: Backup, state: State) -> Rollback:
     """What is to be taken back; the state knows best how far the change got."""
     manifest = backup.manifest
-    rewrite = state.rewrite(manifest.rewrite.name) or manifest.rewrite
+    begun = state.rewrite(manifest.rewrite.name)
+    rewrite = begun if begun is not None and not begun.is_lost else manifest.rewrite
     if rewrite.phased:
         # From here on its phases say nothing any more: documents are restored one by one, with the new index gone.
         rewrite = replace(rewrite, strategy="recreate")

@@ -88,6 +88,20 @@ def test_what_is_no_command_is_told_with_its_line(tmp_path: Path, written: str, 
     assert "rvlstate.yaml:8" in str(refused.value)
 
 
+@pytest.mark.parametrize("written", ['"${GATE:-}"', '["${GATE:-}", "5"]', '"${GATE:-} --strict"', "${GATE:-}"])
+@pytest.mark.parametrize("environ", [{}, {"GATE": ""}, {"GATE": "  "}])
+def test_a_gate_does_not_vanish_because_a_variable_holds_nothing(
+    tmp_path: Path, written: str, environ: dict[str, str]
+) -> None:
+    """A hook that is made of a variable is refused where nothing is in it; whoever wants none leaves it out."""
+    with pytest.raises(SpecError) as refused:
+        declared(tmp_path, f"    hooks:\n      before_cutover: {written}\n", environ)
+    assert "${GATE:-} stands for nothing, since GATE is not set, or empty" in str(refused.value)
+    assert "for no hook, leave before_cutover out or write []" in str(refused.value)
+    found = declared(tmp_path, f"    hooks:\n      before_cutover: {written}\n", {"GATE": "./check.sh"})
+    assert found.before_cutover[0] == "${GATE:-}"
+
+
 OPERATION = RunCutoverHook(
     name="products", hook="before_cutover", argv=("./check.sh", "a b"), before="products@1", after="products@2"
 )

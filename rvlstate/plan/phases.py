@@ -47,12 +47,21 @@ def staged(rewrite: Rewrite, work: DocumentWork, situation: Situation, world: Wo
 def present(pending: Rewrite, world: World) -> Rewrite:
     """A begun change as it is: a run that was killed may have made its cutover without writing that down.
 
-    An index that was ready and is gone, since it failed its gate later, is built again.
+    A name that somebody led back to the old index waits for its cutover again: whatever serves must not be given up. A
+    new index that was there and is gone, since it failed its gate later or was dropped by hand, is built again.
     """
     built = world.catalog.index(pending.serves_first) is not None
     if built and world.catalog.resolve(pending.name) == pending.serves_first and not is_cut_over(pending):
         return replace(pending, phase="serving")
-    return pending if built or pending.phase != "ready" else replace(pending, phase="staging")
+    if is_led_back(pending, world):
+        pending = replace(pending, phase="ready", cutover_at=0)
+    gone = not built and pending.phase in ("ready", "serving")
+    return replace(pending, phase="staging", cutover_at=0) if gone else pending
+
+
+def is_led_back(pending: Rewrite, world: World) -> bool:
+    """Whether somebody led the name back to the old index by hand, behind the cutover."""
+    return pending.phase == "serving" and world.catalog.resolve(pending.name) == pending.physical
 
 
 def is_cut_over(rewrite: Rewrite) -> bool:
@@ -73,9 +82,25 @@ def leads_to(rewrite: Rewrite, situation: Situation) -> bool:
     return canonicalise(situation.wanted.definition) == rewrite.after
 
 
+def lost_words(rewrite: Rewrite) -> str:
+    """What can be done behind the cutover of a change of which nothing is known but its copies."""
+    lost = "the state was lost in the middle of a change, and what is to be done to its documents is not known any more"
+    if rewrite.phase in ("staging", "ready"):
+        return f"{lost}: rvlstate rollback {rewrite.name} removes what it left, and rvlstate apply begins anew"
+    if rewrite.phase == "serving":
+        return f"{lost}: go back with rvlstate rollback {rewrite.name}; then plan anew"
+    return (
+        f"{lost}; {rewrite.serves_first} serves copies under {rewrite.stage} beside documents, so nothing is removed: "
+        f"rvlstate rollback {rewrite.name} puts the original values of a backup back where there is one; else restore "
+        "the state from a backup of the server"
+    )
+
+
 def must_end_first(rewrite: Rewrite) -> str:
     """Why nothing else can be done about an index that is in the middle of a change."""
     name = rewrite.name
+    if rewrite.is_lost:
+        return f"{name}: {lost_words(rewrite)}"
     if rewrite.phase == "serving":
         return (
             f"{name}: an earlier change has made its cutover and is not complete, and another definition is declared "

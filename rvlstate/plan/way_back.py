@@ -2,8 +2,9 @@
 
 | phase          | then                                                                               |
 |----------------|------------------------------------------------------------------------------------|
-| staging, ready | the new index and the copies go; an old index that somebody dropped is built again |
-| serving        | first the name is led back to the old index, which is built again if it is gone    |
+| staging, ready | the new index and the copies go; a name that was led elsewhere is led back         |
+| serving        | first the name is led back to the old index                                        |
+| any of these   | an old index that is gone is built again before                                    |
 | promoting      | the documents are being put in place: only a backup leads back (see `rollback`)    |
 """
 
@@ -22,6 +23,7 @@ from rvlstate.plan.operations import (
     DropIndex,
     GiveUpRewrite,
     PointAlias,
+    RecordIndex,
     VerifyIndex,
 )
 from rvlstate.plan.phases import companions, present
@@ -33,16 +35,38 @@ def way_back(begun: Rewrite, world: World) -> tuple[AnyOperation, ...]:
     rewrite = present(begun, world)
     if rewrite.phase == "promoting":
         return ()
-    gone = world.catalog.index(rewrite.physical) is None
-    lead = _lead_back(rewrite, world) if rewrite.phase == "serving" or gone else []
+    lead = _lead_back(rewrite, world) if _is_led_away(rewrite, world) else []
     atomic = world.server.can("atomic_takeover")
     made = sorted({rewrite.target, rewrite.interim, rewrite.members} - {"", rewrite.physical})
     drops = [
-        DropIndex(physical=physical, because="left_behind", atomic=atomic)
+        DropIndex(physical=physical, because="given_up", atomic=atomic)
         for physical in made
         if world.catalog.index(physical) is not None
     ]
-    return (*lead, *drops, GiveUpRewrite(name=rewrite.name, rewrite=rewrite))
+    return (*lead, *_kept_alias(rewrite, world), *drops, GiveUpRewrite(name=rewrite.name, rewrite=rewrite))
+
+
+def _is_led_away(rewrite: Rewrite, world: World) -> bool:
+    """Whether the name, a further alias or the state leads elsewhere than to the old index."""
+    record, old, name = world.state.record(rewrite.name), rewrite.physical, rewrite.name
+    return bool(old) and (
+        world.catalog.index(old) is None
+        or rewrite.phase == "serving"
+        # A physical index of that name hides the alias: that is another matter, and drift tells it.
+        or world.catalog.resolve(name) not in (old, name)
+        or (record is not None and record.physical != old)
+        or bool(_aliases_of_new(rewrite, world))
+    )
+
+
+def _aliases_of_new(rewrite: Rewrite, world: World) -> list[str]:
+    return sorted({*world.answering(rewrite.serves_first)} - {rewrite.name, *companions(rewrite.name)})
+
+
+def _lost_aliases(rewrite: Rewrite, world: World) -> list[str]:
+    """Further aliases that went with the old index: nothing answers to them."""
+    own = {rewrite.name, *companions(rewrite.name)}
+    return sorted(alias for alias in rewrite.aliases if alias not in own and world.catalog.resolve(alias) is None)
 
 
 def _lead_back(rewrite: Rewrite, world: World) -> list[AnyOperation]:
@@ -55,15 +79,26 @@ def _lead_back(rewrite: Rewrite, world: World) -> list[AnyOperation]:
             AwaitBuild(name=rewrite.name, physical=old, disposable=True),
             VerifyIndex(name=rewrite.name, physical=old, definition=canonicalise(rewrite.before)),
         ]
-    first, name, kept = rewrite.serves_first, rewrite.name, companions(rewrite.name)[1]
-    aliases = sorted({*world.answering(first)} - {name, *companions(name)})
-    beside = [DropAlias(name=kept, physical=old, gone="cut_over")] if world.catalog.targets.get(kept) == old else []
+    name, record = rewrite.name, _record(rewrite, old, world)
+    before = world.catalog.targets.get(name)
+    named: AnyOperation = PointAlias(name=name, physical=old, before=before, serves=record)
+    if old in (before, name):
+        named = RecordIndex(serves=record)
     return [
         *steps,
-        PointAlias(name=name, physical=old, before=first, serves=_record(rewrite, old, world)),
-        *(PointAlias(name=alias, physical=old, before=first) for alias in aliases),
-        *beside,
+        named,
+        *(
+            PointAlias(name=alias, physical=old, before=rewrite.serves_first)
+            for alias in _aliases_of_new(rewrite, world)
+        ),
+        *(PointAlias(name=alias, physical=old) for alias in _lost_aliases(rewrite, world)),
     ]
+
+
+def _kept_alias(rewrite: Rewrite, world: World) -> list[AnyOperation]:
+    """The alias of our own to the old index goes: the name leads there."""
+    kept, old = companions(rewrite.name)[1], rewrite.physical
+    return [DropAlias(name=kept, physical=old, gone="cut_over")] if world.catalog.targets.get(kept) == old else []
 
 
 def _built_again(rewrite: Rewrite, world: World) -> str:
@@ -87,4 +122,6 @@ def _record(rewrite: Rewrite, physical: str, world: World) -> Record:
     present_record = world.state.record(rewrite.name)
     base = present_record or Record(name=rewrite.name, physical=physical, definition=rewrite.before)
     definition = canonicalise(rewrite.before)
-    return replace(base, physical=physical, definition=definition, versions=rewrite.versions)
+    live = world.catalog.index(physical)
+    counted = live.statistics.failures if live is not None else 0
+    return replace(base, physical=physical, definition=definition, versions=rewrite.versions, counted=counted)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rvlstate.errors import StateError
 from rvlstate.model.catalog import LiveIndex, ServerProfile
 from rvlstate.model.state import Record, State
 from rvlstate.plan.drift import Drift, IndexDrift
+from rvlstate.plan.recovery import forgotten, forgotten_words
 from rvlstate.plan.situation import World
 from rvlstate.plan.standing import Standing, standings_of
 from rvlstate.runtime.clock import iso_utc
-from rvlstate.runtime.control import DEAF, Orders, read_orders
+from rvlstate.runtime.control import Orders, read_orders
 from rvlstate.runtime.journal import Journal
-from rvlstate.runtime.lock_info import LockInfo
+from rvlstate.runtime.lock_info import DEAF, LockInfo
 from rvlstate.runtime.run_report import RunSummary, StepReport
 from rvlstate.runtime.scripts import KeysClient
 from rvlstate.runtime.watch_notes import WatchNote
@@ -95,16 +95,6 @@ def read_work(client: KeysClient, project: str, lock: LockInfo | None, interrupt
     return None
 
 
-def nothing_recorded(project: str) -> StateError:
-    """The error for a project without a state: it cannot be told from one whose server lost everything."""
-    return StateError(
-        "nothing was ever applied here, or the server lost all of it",
-        where=project,
-        why="There is no recorded state on this server, so there is nothing to compare it with.",
-        next_step="check that this is the right server; rvlstate plan shows what it lacks.",
-    )
-
-
 def make_status(
     world: World,
     drift: Drift,
@@ -145,7 +135,7 @@ def make_status(
 
 def waiting_words(standings: Sequence[Standing]) -> str:
     """What the changes in phases wait for, in one line; "" if there are none."""
-    told = [f"{standing.name}: {' or '.join(command.text for command in standing.commands)}" for standing in standings]
+    told = [f"{one.name}: {' or '.join(command.text for command in one.commands) or one.summary}" for one in standings]
     return f"changes are under way: {'; '.join(told)}." if told else ""
 
 
@@ -214,8 +204,9 @@ def _managed(record: Record, world: World, drift: IndexDrift | None) -> IndexSta
 
 
 def _condition(serving: LiveIndex, drift: IndexDrift | None) -> tuple[str, str]:
-    if drift is not None:
-        return "drifted", "; ".join(f"{change.address}: {change.reason}" for change in drift.changes)
+    if drift is not None and drift.kinds != ("incomplete",):
+        told = "; ".join(f"{change.address}: {change.reason}" for change in drift.changes)
+        return ("hijacked" if "hijacked" in drift.kinds else "drifted"), told
     if serving.statistics.scan_error:
         return "building", f"the server gave up building it: {serving.statistics.scan_error}"
     if serving.statistics.indexing:
@@ -224,19 +215,23 @@ def _condition(serving: LiveIndex, drift: IndexDrift | None) -> tuple[str, str]:
 
 
 def _left_behind(world: World, standings: Sequence[Standing], *, running: bool) -> list[IndexStatus]:
-    """Indexes of ours that no name leads to: of a change in phases, under construction, or left by a killed run."""
-    rows = []
+    """Indexes of ours from which no name answers: of a change in phases, under construction, or of a killed run."""
     waiting = {one.new: ("ready", "its cutover leads the name to it") for one in standings if one.phase == "ready"}
-    kept = {one.old: ("kept", "the old index") for one in standings if one.phase == "serving"}
-    for intent in world.state.intents:
-        index = world.catalog.index(intent.physical)
-        if index is not None and intent.physical not in {record.physical for record in world.state.records}:
-            usual = ("building", "an apply is at work on it") if running else ("left behind", LEFT)
-            state, note = {**waiting, **kept}.get(intent.physical, usual)
+    kept = {one.old: ("kept", "the old index") for one in standings if one.phase != "promoting"}
+    usual = ("building", "an apply is at work on it") if running else ("left behind", LEFT)
+    serving = {world.catalog.resolve(record.name) for record in world.state.records}
+    recorded = {record.physical: record.name for record in world.state.records}
+    own = {physical: name for physical, name in recorded.items() if physical in {**waiting, **kept}}
+    made = {item.physical: item.name for item in world.state.intents if item.physical not in recorded}
+    rows = []
+    for physical, name in sorted({**own, **made}.items()):
+        index = world.catalog.index(physical)
+        if index is not None and physical not in serving:
+            state, note = {**waiting, **kept}.get(physical, usual)
             rows.append(
                 IndexStatus(
-                    name=intent.name,
-                    physical=intent.physical,
+                    name=name,
+                    physical=physical,
                     state=state,
                     documents=index.statistics.documents,
                     indexing_failures=index.statistics.failures,
@@ -252,11 +247,19 @@ def _next_step(
     state = world.state
     if last is not None and last.result == "failed" and state.run is not None and state.run.id == last.id:
         reason = last.error.splitlines()[0] if last.error else "see its report"
-        return f"the last apply failed: {reason}. rvlstate history {last.id} says more. {_search_words(rows)}"
+        told = f"the last {last.operation} failed: {reason}. rvlstate history {last.id} says more."
+        return " ".join(part for part in (told, _search_words(rows), _how_to_go_on(last, state, standings)) if part)
     if state.run is not None and not state.run.finished:
-        return f"an apply was interrupted: run rvlstate apply, it goes on where that stopped. {_search_words(rows)}"
+        operation = last.operation if last is not None and last.id == state.run.id else "apply"
+        if operation == "apply":
+            return f"an apply was interrupted: run rvlstate apply, it goes on where that stopped. {_search_words(rows)}"
+        return f"a {operation} was interrupted. {_search_words(rows)} {_how_to_go_on(last, state, standings)}".rstrip()
+    if drift.found and standings:
+        return f"somebody changed indexes by hand: rvlstate drift shows what; {waiting_words(standings)}"
     if drift.found:
         return "somebody changed indexes by hand: rvlstate drift shows what, rvlstate plan shows how to undo it."
+    if lost := forgotten(world):
+        return f"{forgotten_words(lost)}."
     if not state.records:
         return "nothing is managed yet: rvlstate plan, or rvlstate import --all for indexes that exist already."
     if standings:
@@ -264,6 +267,17 @@ def _next_step(
     if any(row.indexing_failures and not _expects_failures(row.name, state) for row in rows):
         return "some documents were refused by an index: FT.INFO <index> names the last one and why."
     return ""
+
+
+def _how_to_go_on(last: RunSummary | None, state: State, standings: Sequence[Standing]) -> str:
+    """The command that goes on with the work of a run that was not an apply; "" for an apply, which does so itself."""
+    if last is None or last.operation == "apply":
+        return ""
+    if last.operation == "rollback":
+        begun = [f"rvlstate rollback {rewrite.name}" for rewrite in state.rewrites]
+        return f"{' or '.join(begun)} goes on with it." if begun else "rvlstate plan shows what is left."
+    words = waiting_words(standings)
+    return f"{words[0].upper()}{words[1:]}" if words else "rvlstate plan shows what is left."
 
 
 def _expects_failures(name: str, state: State) -> bool:

@@ -516,7 +516,7 @@ def test_watch_converts_late_writes_when_all_is_complete(shop: Shop) -> None:
     (drifted,) = shop.drift().indexes
     (change,) = drifted.changes
     assert (change.address, change.after) == ("products.documents", 1)
-    assert any("rvlstate watch products" in note for note in drifted.notes)
+    assert [told.text for told in drifted.commands] == ["rvlstate watch products"]
     assert command(shop, "drift") == 2
     with watching(shop):
         eventually(lambda: shop.client.hget("products:1", "embedding") == narrow(80))
@@ -620,6 +620,6 @@ def test_status_says_what_is_safe_and_what_comes_next(shop: Shop, capsys: pytest
     assert change.kept_until
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
-    assert "rvlstate cutover products" in err or "rvlstate status" in err
+    assert "rvlstate complete products gives products@1 up" in " ".join(err.split())
     complete(shop)
     assert_done(shop)

@@ -21,6 +21,7 @@ from redis.exceptions import (
 )
 
 from rvlstate.errors import StateError
+from rvlstate.plan.commands import READING_STATE, WORKING
 
 KeysClient: TypeAlias = Redis | RedisCluster
 """A client that decodes replies (`decode_responses=True`), of either protocol."""
@@ -28,13 +29,10 @@ KeysClient: TypeAlias = Redis | RedisCluster
 WAIT_MILLISECONDS = 100
 """How long a write waits for one replica; its absence is reported and does not fail the write."""
 
-READ_COMMANDS = ("EXISTS", "GET", "LRANGE", "PTTL", "XRANGE")
+READ_COMMANDS = READING_STATE
 """What a user needs to see state, lock and history."""
 
-WRITE_COMMANDS = (
-    *("DEL", "EVAL", "INCR", "LPUSH", "LTRIM", "PEXPIRE", "SET", "TIME", "XADD"),
-    *READ_COMMANDS,
-)
+WRITE_COMMANDS = (*WORKING, *READ_COMMANDS)
 """What a user needs to work under the lock; with ROLE and WAIT the writes also wait for a replica."""
 
 GUARDED = frozenset({"fenced", "renew", "save"})

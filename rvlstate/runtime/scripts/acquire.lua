@@ -10,6 +10,7 @@ if held then
   return {'held', redis.call('PTTL', lock), cjson.encode(held)}
 end
 
+pass_full_memory(fence)
 local token = redis.pcall('INCR', fence)
 if type(token) == 'table' then
   if not string.find(token.err, 'integer') and not string.find(token.err, 'overflow') then

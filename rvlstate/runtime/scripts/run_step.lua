@@ -2,6 +2,7 @@
 -- ARGV[4] how many events are kept, then field, value, ... of the step.
 -- Replies 0 when the run's report is gone: half of one would be worse than none.
 local run, step, result = KEYS[1], ':' .. ARGV[2], ARGV[3]
+pass_full_memory(run)
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'run', ARGV[1], 'event', 'step_' .. result, 'step', ARGV[2],
   unpack(ARGV, 5))
 local report = read(run)

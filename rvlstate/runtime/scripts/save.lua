@@ -27,5 +27,6 @@ local head = cjson.encode({
   serial = ARGV[5], lineage = ARGV[6], checksum = ARGV[8], format = ARGV[9], rvlstate_version = ARGV[10],
   written_at = now(),
 })
+pass_full_memory(KEYS[3])
 redis.call('SET', KEYS[3], head .. '\n' .. ARGV[7])
 return {'written'}
