@@ -17,6 +17,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from rvlstate.errors import SpecError
+from rvlstate.runtime.user_process import as_it_was, guarded_exit
 
 _LOG = logging.getLogger(__name__)
 _OURS = frozenset({"rvlstate", "importlib", "contextlib"})
@@ -29,7 +30,8 @@ def user_functions(folder: Path, names: Iterable[str]) -> Iterator[Mapping[str, 
     A class is instantiated without arguments, and entered if it is a context manager; at the end it is left, or
     closed. No two calls run at once, whichever thread they come from. While modules are imported, the folder is the
     first on sys.path, afterwards the last, so that imports within a callable work and hide nothing of ours; at the end
-    it is gone, with the modules that came from it. Nothing is written beside the user's files.
+    it is gone, with the modules that came from it. Nothing is written beside the user's files, and the process is
+    after each call as it was before (see `user_process`).
     Raises SpecError, with the user's traceback where there is one: no such module or name, not callable, a coroutine,
     an exception on import, set-up or tear-down.
     """
@@ -38,7 +40,7 @@ def user_functions(folder: Path, names: Iterable[str]) -> Iterator[Mapping[str, 
         yield {}
         return
     folder = folder.resolve()
-    with _modules_of(folder), ExitStack() as stack:
+    with guarded_exit(), _modules_of(folder), ExitStack() as stack:
         lock = threading.Lock()
         found = {name: _loaded(folder, name) for name in wanted}
         sys.path.append(str(folder))
@@ -88,12 +90,15 @@ def _imported(folder: Path, module_name: str, name: str) -> ModuleType:
     _check_not_taken(folder, module_name, name)
     with _first_on_path(folder):
         try:
-            return importlib.import_module(module_name)
+            with as_it_was():
+                return importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
                 raise _no_module(folder, module_name, name) from error
             raise _failed(f"the module {module_name} cannot be imported", name, folder, error) from error
-        except (Exception, SystemExit) as error:  # whatever the user's module raises is the user's to see
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the user's module raises is the user's to see
             raise _failed(f"the module {module_name} cannot be imported", name, folder, error) from error
 
 
@@ -143,20 +148,24 @@ def _set_up(name: str, thing: Any, folder: Path, stack: ExitStack) -> Callable[.
     """The callable itself, or an instance of the class, entered; its end is put on the stack."""
     if not isinstance(thing, type):
         return _checked(name, thing, folder)
-    try:
-        instance = thing()
-    except (Exception, SystemExit) as error:  # whatever the user's class raises is the user's to see
-        raise _failed(f"{name} cannot be set up", name, folder, error) from error
+    instance = _begun(name, thing, folder)
     if not hasattr(instance, "__exit__"):
         if callable(getattr(instance, "close", None)):
             stack.push(_ending(name, folder, instance.close))
         return _checked(name, instance, folder)
-    try:
-        entered = instance.__enter__()
-    except (Exception, SystemExit) as error:  # as above
-        raise _failed(f"{name} cannot be set up", name, folder, error) from error
+    entered = _begun(name, instance.__enter__, folder)
     stack.push(_ending(name, folder, functools.partial(instance.__exit__, None, None, None)))
     return _checked(name, entered if callable(entered) else instance, folder)
+
+
+def _begun(name: str, begin: Callable[[], Any], folder: Path) -> Any:
+    try:
+        with as_it_was():
+            return begin()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's class raises is the user's to see
+        raise _failed(f"{name} cannot be set up", name, folder, error) from error
 
 
 def _ending(name: str, folder: Path, end: Callable[[], Any]) -> Callable[..., bool]:
@@ -164,8 +173,11 @@ def _ending(name: str, folder: Path, end: Callable[[], Any]) -> Callable[..., bo
 
     def ended(_: type[BaseException] | None, under_way: BaseException | None, __: TracebackType | None) -> bool:
         try:
-            end()
-        except (Exception, SystemExit) as error:  # whatever the user's class raises is the user's to see
+            with as_it_was():
+                end()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the user's class raises is the user's to see
             failure = _failed(f"{name} cannot be torn down", name, folder, error)
             if under_way is None:
                 raise failure from error
@@ -195,7 +207,7 @@ def _checked(name: str, thing: Any, folder: Path) -> Callable[..., Any]:
 def _serial(function: Callable[..., Any], lock: threading.Lock) -> Callable[..., Any]:
     @functools.wraps(function, updated=())
     def called(*columns: Any) -> Any:
-        with lock:
+        with lock, as_it_was():
             return function(*columns)
 
     return called

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -118,7 +119,9 @@ class Call:
         arguments = [_argument(column, rows) for column in self.columns]
         try:
             returned = self.function(*arguments)
-        except (Exception, SystemExit) as error:  # whatever the user's code raises is the user's to see
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also what is no Exception, such as a panic in Rust, is the user's to see
             raise _CallError(f"{self.name} raised {type(error).__name__}: {_line(error)}", _trace(error)) from error
         try:
             return self._checked(returned, len(rows))
@@ -184,6 +187,11 @@ class Call:
             for row, item in zip(rows, returned, strict=True):
                 items[row] = item
         return Values(items=items)
+
+
+def numpy_settings_kept() -> AbstractContextManager[None]:
+    """While it lasts, how numpy treats overflow and the like may be changed; it is as before afterwards."""
+    return np.errstate()
 
 
 def _argument(column: Column, rows: list[int]) -> Any:
