@@ -27,8 +27,8 @@ class Body:
     cut: bool
 
 
-def marker(project: str, environment: str = "") -> str:
-    """The first line of a project's comment: an HTML comment that shows nowhere and that no name can end.
+def marker(project: str, environment: str = "", about: str = "plan") -> str:
+    """The first line of a project's comment or issue: an HTML comment that shows nowhere and that no name can end.
 
     Everything but letters, digits, `_`, `.`, `~` and single hyphens is percent-encoded; a long name is a hash. An
     `environment` ("": none) has a comment of its own.
@@ -36,7 +36,7 @@ def marker(project: str, environment: str = "") -> str:
     names = (project, environment) if environment else (project,)
     name = ":".join(quote(part, safe="", errors="surrogatepass").replace("--", "-%2D") for part in names)
     short = name if len(name) <= LONGEST_NAME else f"sha256:{sha256(name.encode()).hexdigest()}"
-    return f"<!-- rvlstate:plan:{short} -->"
+    return f"<!-- rvlstate:{about}:{short} -->"
 
 
 def is_marked(body: str, mark: str) -> bool:

@@ -21,8 +21,21 @@ class Remark:
     url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """An issue as it stands; author and bot are as for a comment."""
+
+    number: int
+    author: str
+    bot: bool
+    title: str
+    body: str
+    is_open: bool
+    url: str
+
+
 class Client(Protocol):
-    """One pull request on one forge. Every method is one attempt, and raises ForgeFailure."""
+    """A pull request on one forge, or the issues of a repository. Every method is one attempt; raises ForgeFailure."""
 
     def me(self) -> str:
         """The token's own user or app, as `Remark.author` names it."""
@@ -50,6 +63,22 @@ class Client(Protocol):
 
     def set_status(self, commit: str, verdict: Verdict) -> None:
         """Give a commit its status."""
+        ...
+
+    def issues(self, label: str) -> list[Issue]:
+        """All issues with a label, open and closed, of all pages."""
+        ...
+
+    def open_issue(self, title: str, body: str, label: str) -> Issue:
+        """Open an issue with a label, which the forge makes if it is new."""
+        ...
+
+    def update_issue(self, issue: Issue, *, is_open: bool, title: str = "", body: str = "") -> None:
+        """Open or close an issue, with another title and text unless they are ""."""
+        ...
+
+    def remark_on(self, issue: Issue, body: str) -> None:
+        """Write a comment on an issue."""
         ...
 
     def close(self) -> None:

@@ -12,14 +12,14 @@ from rvlstate.forge.target import ForgeName, Target, Wishes
 
 def find_target(environ: Mapping[str, str], wishes: Wishes) -> Target:
     """Where to post: what was wished, else what the CI environment says. Raises UsageError, ForgeError."""
-    match wishes.forge or _forge(environ):
+    match wishes.forge or _forge(environ, wishes):
         case "github":
             return github_target(environ, wishes)
         case "gitlab":
             return gitlab_target(environ, wishes)
 
 
-def _forge(environ: Mapping[str, str]) -> ForgeName:
+def _forge(environ: Mapping[str, str], wishes: Wishes) -> ForgeName:
     """The forge whose CI runs us, else the only one that there are variables of."""
     if environ.get("GITHUB_ACTIONS") == "true":
         return "github"
@@ -28,11 +28,12 @@ def _forge(environ: Mapping[str, str]) -> ForgeName:
     github = any(environ.get(name) for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN", "GH_TOKEN"))
     gitlab = any(environ.get(name) for name in ("CI_PROJECT_ID", "GITLAB_TOKEN", "CI_API_V4_URL"))
     if github == gitlab:
+        rest = "--repository" if wishes.issues else "--repository and --pull-request"
         raise UsageError(
-            "it is not known where to comment",
+            f"it is not known where to {'open an issue' if wishes.issues else 'comment'}",
             why="There are the variables of both GitHub and GitLab."
             if github
             else "This is no job of GitHub or GitLab.",
-            next_step="add --forge github or --forge gitlab, with --repository and --pull-request.",
+            next_step=f"add --forge github or --forge gitlab, with {rest}.",
         )
     return "github" if github else "gitlab"

@@ -9,12 +9,14 @@ from rvlstate.forge.target import Target
 FORBIDDEN = frozenset({401, 403, 404})
 """How forges say that a token may not write; 404 because they do not tell that there is something."""
 
-UNAUTHORISED, MISSING, UNPROCESSABLE = 401, 404, 422
+UNAUTHORISED, MISSING, GONE, UNPROCESSABLE = 401, 404, 410, 422
 GRANTS = {
     ("github", "comment"): "grant permissions: pull-requests: write to the job",
     ("github", "status"): "grant permissions: statuses: write to the job",
+    ("github", "issue"): "grant permissions: issues: write to the job",
     ("gitlab", "comment"): "set GITLAB_TOKEN to a project access token with the scope api and the role Reporter",
     ("gitlab", "status"): "set GITLAB_TOKEN to a project access token with the scope api and the role Developer",
+    ("gitlab", "issue"): "set GITLAB_TOKEN to a project access token with the scope api and the role Reporter",
 }
 
 
@@ -48,7 +50,8 @@ def error_of(failure: ForgeFailure, target: Target, what: str, longest_wait: flo
         next_step = f"see that {variable} is the address of the API, and that no proxy answers in its place."
         return _error(f"{target.name} did not answer as its API does", failure, target, next_step)
     if failure.rate_limited:
-        next_step = f"run the job again later, or allow more than {longest_wait:.0f} s with --wait."
+        more = f", or allow more than {longest_wait:.0f} s with --wait" if target.number else ""
+        next_step = f"run the job again later{more}."
         return _error(f"{target.name} asks for a longer wait than is allowed", failure, target, next_step)
     return _answered(failure, target, what)
 
@@ -59,7 +62,8 @@ def _answered(failure: ForgeFailure, target: Target, what: str) -> ForgeError:
             f"{target.name} does not know the token", failure, target, f"renew the token, or {_token(target)}"
         )
     if failure.status == MISSING:
-        next_step = f"check --repository and --pull-request; if they are right, {_grant(target, what)}."
+        options = "--repository and --pull-request" if target.number else "--repository, and that issues are enabled"
+        next_step = f"check {options}; if they are right, {_grant(target, what)}."
         why = "A token that may not read a private repository gets the same answer."
         return _error(f"{target.place} was not found", failure, target, next_step, why)
     if failure.transient:
@@ -68,6 +72,8 @@ def _answered(failure: ForgeFailure, target: Target, what: str) -> ForgeError:
     next_step = "report this reply if it is not about the repository's settings."
     if failure.status == UNPROCESSABLE and what == "status":
         next_step = "see that the commit is in the repository."
+    if failure.status == GONE and what == "issue":
+        next_step = "enable issues in the settings of the repository, or name another one with --repository."
     return _error(refused, failure, target, next_step)
 
 

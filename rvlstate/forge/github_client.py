@@ -10,15 +10,16 @@ import requests
 from github import Auth, Github, GithubException
 
 from rvlstate import __version__
-from rvlstate.forge.client import Remark
+from rvlstate.forge.client import Issue, Remark
 from rvlstate.forge.failure import ForgeFailure, presentable
 from rvlstate.forge.target import Target
 from rvlstate.forge.transport import NONSENSE, of_transport
 from rvlstate.forge.verdict import Verdict
 
 if TYPE_CHECKING:
-    from github.Issue import Issue
+    from github.Issue import Issue as GithubIssue
     from github.IssueComment import IssueComment
+    from github.Repository import Repository
 
 PER_PAGE = 100
 VIEWER = "query { viewer { login } }"
@@ -94,7 +95,34 @@ class GithubClient:
                 context=verdict.context,
             )
 
-    def _issue(self) -> Issue:
+    def issues(self, label: str) -> list[Issue]:
+        """All issues with a label; a pull request is one to GitHub, and none to us."""
+        with self._asking():
+            found = self._repository().get_issues(state="all", labels=[label], sort="created", direction="asc")
+            # Its key pull_request is not there for an issue, and to ask for it would cost a request.
+            return [_issue(issue) for issue in found if not issue.html_url.endswith(f"/pull/{issue.number}")]
+
+    def open_issue(self, title: str, body: str, label: str) -> Issue:
+        """Open an issue."""
+        with self._asking(writing=True):
+            return _issue(self._repository().create_issue(title, body=body, labels=[label]))
+
+    def update_issue(self, issue: Issue, *, is_open: bool, title: str = "", body: str = "") -> None:
+        """Open or close an issue, and change its texts."""
+        texts: dict[str, Any] = {key: text for key, text in (("title", title), ("body", body)) if text}
+        with self._asking(writing=True):
+            found = self._repository().get_issue(issue.number)
+            found.edit(state="open" if is_open else "closed", **texts)
+
+    def remark_on(self, issue: Issue, body: str) -> None:
+        """Write a comment on an issue."""
+        with self._asking(writing=True):
+            self._repository().get_issue(issue.number).create_comment(body)
+
+    def _repository(self) -> Repository:
+        return self._github.get_repo(self._target.repository)
+
+    def _issue(self) -> GithubIssue:
         return self._github.get_repo(self._target.repository).get_issue(self._target.number)
 
     @contextmanager
@@ -121,6 +149,19 @@ def _remark(comment: IssueComment) -> Remark:
         bot=bool(user) and user.type == "Bot",
         body=comment.body or "",
         url=comment.html_url or "",
+    )
+
+
+def _issue(issue: GithubIssue) -> Issue:
+    user: Any = issue.user  # as of a comment
+    return Issue(
+        number=issue.number,
+        author=user.login.casefold() if user else "",
+        bot=bool(user) and user.type == "Bot",
+        title=issue.title,
+        body=issue.body or "",
+        is_open=issue.state == "open",
+        url=issue.html_url or "",
     )
 
 

@@ -12,14 +12,14 @@ from gitlab.exceptions import GitlabError
 from requests.adapters import HTTPAdapter
 
 from rvlstate import __version__
-from rvlstate.forge.client import Remark
+from rvlstate.forge.client import Issue, Remark
 from rvlstate.forge.failure import ForgeFailure, presentable
 from rvlstate.forge.target import Target
 from rvlstate.forge.transport import NONSENSE, of_transport
 from rvlstate.forge.verdict import Verdict
 
 if TYPE_CHECKING:
-    from gitlab.v4.objects import ProjectMergeRequest
+    from gitlab.v4.objects import Project, ProjectMergeRequest
 
 PER_PAGE = 100
 STATES = {"success": "success", "failure": "failed"}
@@ -101,6 +101,35 @@ class GitlabClient:
             if not any(_holds(status.attributes, told) for status in held):
                 statuses.create({**told, **link, **pipeline}, **ONCE)
 
+    def issues(self, label: str) -> list[Issue]:
+        """All issues with a label."""
+        with self._asking():
+            found = self._project().issues.list(
+                iterator=True, labels=[label], state="all", order_by="created_at", sort="asc", **ONCE
+            )
+            return [_issue(issue.attributes) for issue in found]
+
+    def open_issue(self, title: str, body: str, label: str) -> Issue:
+        """Open an issue."""
+        with self._asking(writing=True):
+            made = self._project().issues.create({"title": title, "description": body, "labels": label}, **ONCE)
+            return _issue(made.attributes)
+
+    def update_issue(self, issue: Issue, *, is_open: bool, title: str = "", body: str = "") -> None:
+        """Open or close an issue, and change its texts; GitLab knows the two as events."""
+        changed = {key: text for key, text in (("title", title), ("description", body)) if text}
+        event = {} if is_open == issue.is_open else {"state_event": "reopen" if is_open else "close"}
+        with self._asking(writing=True):
+            self._project().issues.update(issue.number, {**changed, **event}, **ONCE)
+
+    def remark_on(self, issue: Issue, body: str) -> None:
+        """Write a comment on an issue."""
+        with self._asking(writing=True):
+            self._project().issues.get(issue.number, lazy=True).notes.create({"body": body}, **ONCE)
+
+    def _project(self) -> Project:
+        return self._gitlab.projects.get(self._target.repository, lazy=True)
+
     def _request(self) -> ProjectMergeRequest:
         project = self._gitlab.projects.get(self._target.repository, lazy=True)
         return project.mergerequests.get(self._target.number, lazy=True)
@@ -141,6 +170,19 @@ class GitlabClient:
         return ForgeFailure(
             trouble="answered", message=message, status=error.response_code, headers=self._headers, writing=writing
         )
+
+
+def _issue(issue: dict[str, Any]) -> Issue:
+    author = issue.get("author") or {}
+    return Issue(
+        number=int(issue["iid"]),
+        author=str(author.get("id", "")),
+        bot=False,
+        title=issue.get("title") or "",
+        body=issue.get("description") or "",
+        is_open=issue.get("state") == "opened",
+        url=issue.get("web_url") or "",
+    )
 
 
 def _holds(status: dict[str, Any], told: dict[str, str]) -> bool:

@@ -25,12 +25,12 @@ def github_target(environ: Mapping[str, str], wishes: Wishes) -> Target:
     here = environ.get("GITHUB_REPOSITORY", "")
     repository = repository_name(wishes.repository or here, _REPOSITORY, "OWNER/NAME")
     found = _number(environ, event) if repository == here else None
-    number = wishes.number or found
+    number = 0 if wishes.issues else wishes.number or found
     if number is None:
         raise no_number("github", "Neither the event of the job nor GITHUB_REF names one.")
     api = api_url(environ.get("GITHUB_API_URL") or PUBLIC_API, "GITHUB_API_URL")
     server = api_url(environ.get("GITHUB_SERVER_URL") or PUBLIC_SERVER, "GITHUB_SERVER_URL")
-    request = _mapping(event.get("pull_request")) if number == found else {}
+    request = _mapping(event.get("pull_request")) if number and number == found else {}
     fork = _is_fork(request)
     run = environ.get("GITHUB_RUN_ID", "")
     return Target(
@@ -41,7 +41,7 @@ def github_target(environ: Mapping[str, str], wishes: Wishes) -> Target:
         token=_token(environ, fork=fork),
         commit=_commit(request),
         status_repository=repository,
-        request_url=f"{server}/{repository}/pull/{number}",
+        request_url=f"{server}/{repository}/pull/{number}" if number else "",
         job_url=f"{server}/{here}/actions/runs/{run}" if here and run.isdigit() else "",
         summary=environ.get("GITHUB_STEP_SUMMARY", ""),
         fork=fork,

@@ -20,11 +20,11 @@ def gitlab_target(environ: Mapping[str, str], wishes: Wishes) -> Target:
     repository = repository_name(wishes.repository or here, _PROJECT, "GROUP/NAME (or the project's number)")
     at_home = repository in (here, *paths)
     found = _number(environ) if at_home else None
-    number = wishes.number or found
+    number = 0 if wishes.issues else wishes.number or found
     if number is None:
         raise no_number("gitlab", "CI_MERGE_REQUEST_IID is not set, and CI_OPEN_MERGE_REQUESTS names not exactly one.")
     token, job_token = _token(environ)
-    own = number == found
+    own = bool(number) and number == found
     page = environ.get("CI_MERGE_REQUEST_PROJECT_URL") or environ.get("CI_PROJECT_URL", "")
     source = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "")
     return Target(
@@ -37,7 +37,7 @@ def gitlab_target(environ: Mapping[str, str], wishes: Wishes) -> Target:
         commit=(environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or environ.get("CI_COMMIT_SHA", "")) if own else "",
         status_repository=environ.get("CI_PROJECT_ID", repository) if own else repository,
         pipeline=number_of(environ.get("CI_PIPELINE_ID", "")) if own and _heads_alike(environ) else None,
-        request_url=f"{page}/-/merge_requests/{number}" if page and at_home else "",
+        request_url=f"{page}/-/merge_requests/{number}" if number and page and at_home else "",
         job_url=environ.get("CI_JOB_URL", ""),
         fork=own and bool(source) and source != here,
         user=environ.get("GITLAB_USER_ID", "") if job_token else "",

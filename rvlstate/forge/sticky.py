@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rvlstate.forge.body import is_marked, normalised
-from rvlstate.forge.client import Client, Remark
+from rvlstate.forge.client import Client, Issue, Remark
 from rvlstate.forge.failure import ForgeFailure
 from rvlstate.forge.patience import Patience
 
@@ -55,19 +55,9 @@ class Sticky:
         marked = sorted((item for item in remarks if is_marked(item.body, self.mark)), key=lambda item: item.id)
         if not marked:
             return [], []
-        me = self._me()
-        mine = [remark for remark in marked if _is_by(remark, me)]
+        me = self.user or who_am_i(self.client, self.patience)
+        mine = [remark for remark in marked if is_by(remark, me)]
         return mine, [remark for remark in marked if remark not in mine]
-
-    def _me(self) -> str:
-        if self.user:
-            return self.user
-        try:
-            return self.patience.run(self.client.me)
-        except ForgeFailure as failure:
-            if failure.status in UNKNOWN and not failure.rate_limited:
-                return ""
-            raise
 
     def _create(self, body: str) -> Remark:
         """Write the comment; after a connection that was lost, first see whether it was written all the same."""
@@ -93,8 +83,18 @@ class Sticky:
         return ""
 
 
-def _is_by(remark: Remark, me: str) -> bool:
+def who_am_i(client: Client, patience: Patience) -> str:
+    """Whom the token acts for, "" where the forge does not tell this kind of token."""
+    try:
+        return patience.run(client.me)
+    except ForgeFailure as failure:
+        if failure.status in UNKNOWN and not failure.rate_limited:
+            return ""
+        raise
+
+
+def is_by(written: Remark | Issue, me: str) -> bool:
     """Whether we wrote it. Where the forge does not say who we are, an app did: no person can write as one."""
     if not me:
-        return remark.bot
-    return remark.author == me or (remark.bot and remark.author == f"{me}[bot]")
+        return written.bot
+    return written.author == me or (written.bot and written.author == f"{me}[bot]")

@@ -18,16 +18,20 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What the command line says instead of the environment; None or "" for what it does not say."""
+    """What the command line says instead of the environment; None or "" for what it does not say.
+
+    `issues`: no pull request is meant, but the issues of the repository.
+    """
 
     forge: ForgeName | None = None
     repository: str = ""
     number: int | None = None
+    issues: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One pull request of one repository; the token is in no representation of it.
+    """One pull request of one repository, or (`number` 0) its issues; the token is in no representation of it.
 
     `job_token` tells that the token is that of the CI job itself on GitLab. `commit` is the head of the pull request,
     "" if the forge has to be asked; `status_repository` is where the pipeline runs, which for a fork is another one.
@@ -58,8 +62,8 @@ class Target:
 
     @property
     def place(self) -> str:
-        """`pull request 5 of owner/name`."""
-        return f"{REQUEST_WORDS[self.forge]} {self.number} of {self.repository}"
+        """`pull request 5 of owner/name`, or just the repository."""
+        return self.repository if not self.number else f"{REQUEST_WORDS[self.forge]} {self.number} of {self.repository}"
 
 
 def api_url(text: str, variable: str) -> str:

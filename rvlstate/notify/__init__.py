@@ -1,0 +1,1 @@
+"""Notifications: what a look at drift found, told to chats and webhooks."""
