@@ -96,18 +96,23 @@ class CapabilityMissingError(ServerError):
 
 
 class PermissionMissingError(ServerError):
-    """The connection's user may not run `commands`; found before anything was written."""
+    """The user may not run `commands`, or not reach `keys` (patterns); found before anything was written."""
 
     exit_code = 3
 
-    def __init__(self, user: str, commands: tuple[str, ...], *, next_step: str = "") -> None:
+    def __init__(
+        self, user: str, commands: tuple[str, ...], *, keys: tuple[str, ...] = (), next_step: str = ""
+    ) -> None:
         self.user = user
         self.commands = commands
-        rules = " ".join(f"+{command.lower()}" for command in commands)
+        self.keys = keys
+        rules = (*(f"+{command.lower()}" for command in commands), *(f"~{key}" for key in keys))
+        denied = [f"may not run {', '.join(commands)}"] if commands else []
+        denied += [f"may not reach the keys {' '.join(keys)}"] if keys else []
         super().__init__(
-            f'user "{user}" may not run {", ".join(commands)}',
-            why="The plan needs these commands; nothing was written.",
-            next_step=next_step or f"ask for: ACL SETUSER {user} {rules}",
+            f'user "{user}" {" and ".join(denied)}',
+            why="That is needed here; nothing was written. rvlstate acl prints all rights that a user needs.",
+            next_step=next_step or f"ask for: ACL SETUSER {user} {' '.join(rules)}",
         )
 
 

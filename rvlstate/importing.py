@@ -15,10 +15,12 @@ from rvlstate.model.address import REVISION
 from rvlstate.model.catalog import Catalog, LiveIndex
 from rvlstate.model.state import Record, State
 from rvlstate.plan.build import candidate_names
+from rvlstate.plan.recovery import forgotten
 from rvlstate.plan.situation import World
 from rvlstate.runtime.inspect import inspect_catalog
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.profile import inspect_server
+from rvlstate.runtime.world import with_copies
 
 if TYPE_CHECKING:
     from rvlstate.project import Imported, Project
@@ -39,7 +41,8 @@ def import_indexes(project: Project, names: tuple[str, ...], lease: Lease, *, ev
     state = world.state
     for name in sorted(chosen):
         index = chosen[name]
-        state = state.with_record(Record(name=name, physical=index.name, definition=world.definition(index)))
+        definition, counted = world.definition(index), index.statistics.failures
+        state = state.with_record(Record(name=name, physical=index.name, definition=definition, counted=counted))
     project.store.save(state, lease)
     return imported
 
@@ -53,7 +56,9 @@ def _world(project: Project, names: tuple[str, ...]) -> World:
     bases = {match["name"].strip("{}") for index in catalog.indexes for match in (REVISION.match(index.name),) if match}
     if bases - asked:
         catalog = inspect_catalog(project.connection, asked | bases, profile)
-    return World(catalog=catalog, state=state, server=profile, foreign=project.store.foreign())
+    foreign = project.store.foreign()
+    world = World(catalog=catalog, state=state, server=profile, foreign=foreign, project=project.name)
+    return with_copies(project.connection, world, project.store.projects)
 
 
 def _asked(names: tuple[str, ...], world: World) -> dict[str, LiveIndex]:
@@ -76,6 +81,12 @@ def _asked(names: tuple[str, ...], world: World) -> dict[str, LiveIndex]:
                 f"{index.name} is managed by project {world.foreign[index.name]} on this server",
                 next_step="leave it there: two projects that manage one index undo each other's work.",
             )
+        if index.name in forgotten(world):
+            raise UsageError(
+                f"{name} answers from {index.name}, which is over staged copies of a change, and no index to declare",
+                next_step="rvlstate status says what is under way; where the state was lost, rvlstate state rebuild "
+                "takes the change up again.",
+            )
         found[name] = index
     return found
 
@@ -83,7 +94,7 @@ def _asked(names: tuple[str, ...], world: World) -> dict[str, LiveIndex]:
 def _unmanaged(world: World) -> dict[str, LiveIndex]:
     """Everything that no record names, by the name that applications use."""
     managed = {record.physical for record in world.state.records} | {i.physical for i in world.state.intents}
-    managed |= {*world.foreign, *(record.name for record in world.state.records)}
+    managed |= {*world.foreign, *forgotten(world), *(record.name for record in world.state.records)}
     return {
         _public_name(index, world.catalog): index
         for index in world.catalog.indexes

@@ -11,14 +11,13 @@ from rvlstate import __version__
 from rvlstate.errors import PlannerBugError
 from rvlstate.events import OnEvent
 from rvlstate.executing import Workplace, carry_out
-from rvlstate.model.state import Record, State
+from rvlstate.model.state import State
 from rvlstate.plan.drift import Drift, declared_from, find_drift
-from rvlstate.plan.late_writes import late_layouts, with_late_writes
 from rvlstate.plan.operations import HoldCutover, SettleDocuments
 from rvlstate.plan.plan import Plan, Step
+from rvlstate.plan.repair import Repair, make_repair, repairing
 from rvlstate.plan.rewriting import wanted_rewrites
 from rvlstate.plan.rollback_plan import Proposal, Retreat
-from rvlstate.plan.sample import Sample
 from rvlstate.plan.situation import World
 from rvlstate.plan.standing import standings_of
 from rvlstate.plan.steering import Errand, applying, completing, cutting_over
@@ -26,7 +25,7 @@ from rvlstate.runtime.admit import ApplyOptions, admit, refuse_missing_permissio
 from rvlstate.runtime.clock import now_iso
 from rvlstate.runtime.lock_info import read_lock
 from rvlstate.runtime.outcome import Report
-from rvlstate.runtime.status import Status, make_status, nothing_recorded, read_work
+from rvlstate.runtime.status import Status, make_status, read_work
 from rvlstate.runtime.stop import stoppable
 from rvlstate.runtime.watch_notes import read_notes
 from rvlstate.runtime.world import inspect_world
@@ -81,6 +80,8 @@ class Project(Session):
         HazardsNotAllowedError, LockHeldError, PermissionMissingError before anything is written; StepFailedError,
         GateFailedError, LockLostError, InterruptedRunError, ServerUnreachableError on the way.
         """
+        if plan is not None and plan.basis == "recorded":
+            return self._carry_out(self._repairing(), plan, options or ApplyOptions(), on_event)
         errand = applying(self.desired, postpone=postpone)
         return self._carry_out(errand, plan, options or ApplyOptions(), on_event)
 
@@ -123,12 +124,15 @@ class Project(Session):
 
     def _carry_out(self, errand: Errand, plan: Plan | None, agreed: ApplyOptions, on_event: OnEvent) -> Report:
         """Plan again under the lock, see whether that may be done, do it, and say what is left."""
+        if plan is not None:
+            with self.translated():  # before there is a lock; a plan that is made under it is asked about there
+                refuse_missing_permissions(self.connection, plan)
         with (
             self.translated(),
             stoppable() as stop,
             self.lease(errand.command, agreed.lock_timeout, stop, on_event) as lease,
         ):
-            world = self._sampled(errand, self._world())
+            world = self.recorded_world() if errand.basis == "recorded" else self._sampled(errand, self._world())
             targets = plan.targets if plan else ()
             fresh = _planned(errand, world, targets)
             given = None if agreed.replan else plan
@@ -141,7 +145,8 @@ class Project(Session):
             report = carry_out(work, chosen, world.remembered, plan_id=plan_id, operation=errand.command)
             held = frozenset(step.index for step in chosen.steps if isinstance(step.operation, HoldCutover))
             settled = tuple(step.index for step in chosen.steps if _is_settling(step))
-            ended = self._ended(errand.holding(held), report, targets, self._world())
+            after = self.recorded_world() if errand.basis == "recorded" else self._world()
+            ended = self._ended(errand.holding(held), report, targets, after)
             return replace(ended, late_writers=settled)
 
     def propose_rollback(self, name: str, *, backup: str | Path | None = None) -> Proposal | Retreat:
@@ -161,8 +166,9 @@ class Project(Session):
 
         Raises what `propose_rollback` and `apply` raise.
         """
-        from rvlstate.rolling_back import propose
+        from rvlstate.rolling_back import propose, refuse_missing_rights
 
+        refuse_missing_rights(self, name)
         with self.translated(), stoppable() as stop, self.lease("rollback", lock_timeout, stop, on_event) as lease:
             proposal = propose(self, name, backup)
             refuse_missing_permissions(self.connection, proposal.plan)
@@ -186,39 +192,40 @@ class Project(Session):
         return replace(report, plan_empty=left.empty, waits=tuple(one for one in waits if one.name in about))
 
     def drift(self) -> Drift:
-        """What others changed on the server since it was last applied; an apply in progress is not drift."""
+        """What others changed on the server since it was last applied, and what went wrong there by itself.
+
+        An apply in progress is not drift, nor is a change that waits for somebody. Raises StateError where nothing was
+        ever recorded.
+        """
+        from rvlstate.drifting import look
+
         with self.translated():
-            lock = read_lock(self.connection.keys, self.name)
-            world = self._recorded_world()
-            if not world.state.lineage and lock is None:
-                raise nothing_recorded(self.name)
-            drift = find_drift(world, self.name)
-            if lock is None:
-                drift = with_late_writes(drift, self._late_writes(world), world)
-        if lock is not None:
-            return replace(drift, indexes=(), in_progress=lock.describe())
-        return drift
+            return look(self)
 
-    def _late_writes(self, world: World) -> Mapping[str, Sample]:
-        """A look at documents of those indexes whose last change tells the old layout from the new one."""
-        layouts = late_layouts(world.state)
-        if not layouts:
-            return {}
-        from rvlstate.runtime.sampling import take_samples
+    def propose_repair(self, drift: Drift) -> Repair:
+        """The plan that leads back to what was last applied, for `apply`, as far as a plan can. Writes nothing."""
+        with self.translated():
+            errand, world = self._repairing(), self.recorded_world()
+            return make_repair(drift, world.state, lambda names: _planned(errand, world, names))
 
-        return take_samples(self.connection, self.name, layouts)
+    def _repairing(self) -> Errand:
+        with self.translated():
+            return repairing(self.name, self.store.load(), self.desired.policy)
 
     def status(self) -> Status:
         """Where every managed index stands, who is at work, and what to do next."""
         with self.translated():
-            world = self._recorded_world()
+            world = self.recorded_world()
             lock = read_lock(self.connection.keys, self.name)
             journal = self.journal
             interrupted = journal.interrupted() if lock is None else None
             last = next(iter(journal.list_runs(1)), None)
             work = read_work(self.connection.keys, self.name, lock, interrupted)
             notes = read_notes(self.connection.keys, self.name, world.state)
-        drift, retain_old = find_drift(world, self.name), self.desired.policy.retain_old
+        retain_old = self.desired.policy.retain_old
+        drift = find_drift(world, self.name, retain_old)
+        if lock is not None:  # what is at work is no drift
+            drift = replace(drift, indexes=())
         return make_status(world, drift, lock, interrupted, last, work=work, watched=notes, retain_old=retain_old)
 
     def import_indexes(self, names: tuple[str, ...], *, everything: bool = False) -> tuple[Imported, ...]:
@@ -229,16 +236,14 @@ class Project(Session):
             return import_indexes(self, names, lease, everything=everything)
 
     def rebuild_state(self) -> State:
-        """Write the state anew from the live server and the declared set; for a state that was lost or damaged."""
+        """Write the state anew from the live server and the declared set; for a state that was lost or damaged.
+
+        Of changes in phases that were under way it knows so much that they can be taken back.
+        """
+        from rvlstate.rebuilding import rebuild
+
         with self.translated(), stoppable() as stop, self.lease("state rebuild", 0.0, stop, ignore) as lease:
-            world = self._stateless_world()
-            records = tuple(
-                Record(name=wanted.name, physical=index.name, definition=world.definition(index))
-                for wanted in self.desired.indexes
-                for index in (world.catalog.index(world.catalog.resolve(wanted.name) or ""),)
-                if index is not None
-            )
-            return self.store.replace(State(records=records), lease)
+            return self.store.replace(rebuild(self), lease)
 
     def _world(self) -> World:
         return inspect_world(self.connection, self.store, self.desired)
@@ -252,19 +257,10 @@ class Project(Session):
 
         return replace(world, samples=take_samples(self.connection, self.name, rewrites))
 
-    def _recorded_world(self) -> World:
+    def recorded_world(self) -> World:
         """The world as the state alone asks for it: declarations play no part in drift and status."""
         declared = declared_from(self.name, self.store.load())
         return inspect_world(self.connection, self.store, declared)
-
-    def _stateless_world(self) -> World:
-        from rvlstate.plan.build import candidate_names
-        from rvlstate.runtime.inspect import inspect_catalog
-        from rvlstate.runtime.profile import inspect_server
-
-        profile = inspect_server(self.connection)
-        names = candidate_names(self.desired, State())
-        return World(catalog=inspect_catalog(self.connection, names, profile), state=State(), server=profile)
 
 
 def _planned(errand: Errand, world: World, targets: tuple[str, ...]) -> Plan:

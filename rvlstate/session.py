@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +22,7 @@ from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.lock import acquire, chosen_lease, unlock
 from rvlstate.runtime.lock_info import LockInfo
+from rvlstate.runtime.permissions import refuse_onlooker
 from rvlstate.runtime.run_report import Event as ToldEvent
 from rvlstate.runtime.run_report import RunReport, RunSummary
 from rvlstate.runtime.state_store import StateStore
@@ -30,6 +31,8 @@ from rvlstate.runtime.translate import translated
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in the standard library from 3.11 on
+
+    from rvlstate.runtime.granting import Grant, Role
 
 
 def ignore(_event: Event) -> None:
@@ -47,6 +50,7 @@ class Session:
         self.warnings = spec.warnings
         self.schema_folder = schema_folder(spec)
         self._connection: Connection | None = None
+        self._may_work = False
 
     @classmethod
     def load(
@@ -105,27 +109,27 @@ class Session:
 
     def unlock(self, lock_id: str) -> LockInfo:
         """Take the lock away from a holder that is known to be dead; a living one stops at its next step."""
-        with self.translated():
+        with self._at_work():
             return unlock(self.connection.keys, self.name, lock_id)
 
     def pause(self) -> Ordered:
         """Have the run in progress wait at its next safe place. Raises StateError if there is none."""
-        with self.translated():
+        with self._at_work():
             return control.pause(self.connection.keys, self.name, identify())
 
     def resume(self) -> Ordered:
         """Have a paused run go on. Raises StateError if no run is in progress."""
-        with self.translated():
+        with self._at_work():
             return control.resume(self.connection.keys, self.name, identify())
 
     def throttle(self, rate: float) -> Ordered:
         """Limit the run in progress to `rate` documents a second (0: no limit). Raises StateError if there is none."""
-        with self.translated():
+        with self._at_work():
             return control.throttle(self.connection.keys, self.name, identify(), rate)
 
     def abort(self) -> Ordered:
         """Have the run in progress stop as SIGTERM does. Raises StateError if there is none."""
-        with self.translated():
+        with self._at_work():
             return control.abort(self.connection.keys, self.name, identify())
 
     def history(self, limit: int = 20) -> tuple[RunSummary, ...]:
@@ -143,9 +147,33 @@ class Session:
         with self.translated():
             return self.journal.run_events(run_id)
 
+    def grants(self, roles: tuple[Role, ...] = (), *, documents: bool = True) -> tuple[Grant, ...]:
+        """Users with just the rights that this project needs, as lines of ACL SETUSER; nothing is changed.
+
+        All roles unless some are named; `documents` False: without what changes documents. Raises
+        PermissionMissingError.
+        """
+        from rvlstate.runtime.granting import grants_for
+
+        with self.translated():
+            return grants_for(self.connection, self.desired, self.store.load(), roles, documents=documents)
+
     def translated(self) -> AbstractContextManager[None]:
         """Within it, what the connection raises comes as an error of rvlstate."""
         return translated(self.connection)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Within it something is written about a run; the user may do all that this needs."""
+        with self.translated():
+            self._refuse_lacking()
+            yield
+
+    def _refuse_lacking(self) -> None:
+        """Ask once what the user may do to lock, state and journal: half a script would be worse than none."""
+        if not self._may_work:
+            refuse_onlooker(self.connection, self.name)
+            self._may_work = True
 
     @property
     def connection(self) -> Connection:
@@ -165,7 +193,11 @@ class Session:
         return Journal(self.connection.keys, self.name)
 
     def lease(self, operation: str, timeout: float, stop: StopRequest, on_event: OnEvent) -> Lease:
-        """The lock on the state, waited for up to `timeout` seconds. Raises LockHeldError, InterruptedRunError."""
+        """The lock on the state, waited for up to `timeout` seconds.
+
+        Raises LockHeldError, InterruptedRunError, and PermissionMissingError before anything is written.
+        """
+        self._refuse_lacking()
         return acquire(
             self.connection.keys,
             self.name,

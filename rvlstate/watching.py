@@ -11,19 +11,19 @@ from rvlstate.errors import (
     InterruptedRunError,
     LockHeldError,
     LockLostError,
-    PermissionMissingError,
     ServerUnreachableError,
 )
 from rvlstate.events import LateWritesFound, LockAwaited, OnEvent, WatchStarted
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.effects import Mode, Pace, Sweep, Tally
-from rvlstate.plan.operations.rewrite_documents import DOCUMENT_COMMANDS, added, document_commands, staging_commands
+from rvlstate.plan.operations.rewrite_documents import added
+from rvlstate.plan.rights import change_needs
 from rvlstate.plan.steering import require_managed
 from rvlstate.runtime.documents.records import Records
 from rvlstate.runtime.identity import identify
 from rvlstate.runtime.lease import Lease
-from rvlstate.runtime.permissions import current_user, missing_permissions
+from rvlstate.runtime.permissions import refuse_lacking
 from rvlstate.runtime.stop import StopRequest
 from rvlstate.runtime.watch_notes import write_note
 
@@ -69,7 +69,7 @@ def watch(project: Project, name: str, stop: StopRequest, on_event: OnEvent) -> 
     first = work_on(name, state)
     if first is None:
         raise _nothing_to_watch(name)
-    _refuse_missing_permissions(project, first.rewrite)
+    refuse_lacking(project.connection, change_needs(project.name, first.rewrite))
     return _Watch(project=project, name=name, change=first.rewrite.id, stop=stop, on_event=on_event).run(first)
 
 
@@ -198,13 +198,6 @@ class _Watch:
         if not self.waiting:
             self.waiting = True
             self.on_event(LockAwaited(holder=holder))
-
-
-def _refuse_missing_permissions(project: Project, rewrite: Rewrite) -> None:
-    commands = staging_commands(rewrite) if rewrite.promotion else document_commands(rewrite)
-    missing = missing_permissions(project.connection, sorted({*DOCUMENT_COMMANDS, *commands}))
-    if missing:
-        raise PermissionMissingError(current_user(project.connection), missing)
 
 
 def _nothing_to_watch(name: str) -> ChangeRefusedError:

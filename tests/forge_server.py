@@ -1,4 +1,4 @@
-"""A GitHub and a GitLab on loopback: the calls of their APIs that `rvlstate comment` makes, and all ways of failing."""
+"""A GitHub and a GitLab on loopback: the calls of `comment` and `drift --issue`, and all ways of failing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, TypeAlias
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 How: TypeAlias = Literal["answer", "hang", "cut", "partial", "work_then_cut", "garbage"]
 LONGEST_BODY = 65_536
@@ -61,6 +61,7 @@ class ForgeServer:
     person: bool = False
     comments: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
@@ -80,6 +81,12 @@ class ForgeServer:
         comment = {"id": 1000 + len(self.comments), "body": body, "author": author}
         self.comments.append(comment)
         return comment
+
+    def add_issue(self, title: str, body: str, author: int = OTHER, labels: tuple[str, ...] = ()) -> dict[str, Any]:
+        """An issue that is there; `said` are the comments on it."""
+        issue = {"number": 1 + len(self.issues), "title": title, "body": body, "author": author, "open": True}
+        self.issues.append({**issue, "labels": labels, "said": []})
+        return self.issues[-1]
 
     def bodies(self) -> list[str]:
         """The texts of all comments."""
@@ -213,7 +220,67 @@ def _github_rest(state: ForgeServer, seen: Seen, path: str) -> Answer:
     if path.startswith("statuses/") and seen.method == "POST":
         state.statuses.append({"commit": path.removeprefix("statuses/"), **seen.body})
         return 201, {"id": 1, **seen.body}, {}
+    if path == "issues" and seen.method == "GET":
+        return _page(state, seen, [_github_issue(state, issue) for issue in _asked_for(state, seen)])
+    if path == "issues":
+        return 201, _github_issue(state, _made(state, seen.body, tuple(seen.body["labels"]))), {}
+    found = re.fullmatch(r"issues/([0-9]+)(/comments)?", path)
+    if found:
+        return _one_issue(state, seen, int(found[1]), said=bool(found[2]))
     return _one_comment(state, seen, path.removeprefix("issues/comments/"), _github_comment)
+
+
+def _asked_for(state: ForgeServer, seen: Seen) -> list[dict[str, Any]]:
+    """The issues with the labels that a request names."""
+    labels = set(seen.query.get("labels", seen.query.get("labels[]", [""]))[0].split(","))
+    return [issue for issue in state.issues if labels <= set(issue["labels"])]
+
+
+def _made(state: ForgeServer, body: dict[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
+    text = body.get("body") or body.get("description") or ""
+    return state.add_issue(body["title"], text, US, labels)
+
+
+def _one_issue(state: ForgeServer, seen: Seen, number: int, *, said: bool) -> Answer:
+    """Change an issue, or write a comment on it, in the words of either forge."""
+    issue = next((one for one in state.issues if one["number"] == number), None)
+    if issue is None:
+        return 404, {"message": "Not Found"}, {}
+    shown = _gitlab_issue if seen.path.startswith("/api/v4/") else _github_issue
+    if said:
+        issue["said"].append(seen.body["body"])
+        return 201, {"id": 1, "body": seen.body["body"], "user": {"login": "x", "id": US, "type": "Bot"}}, {}
+    body = seen.body or {}
+    issue["title"] = body.get("title", issue["title"])
+    issue["body"] = body.get("body", body.get("description", issue["body"]))
+    wanted = body.get("state") or {"close": "closed", "reopen": "open"}.get(body.get("state_event", ""), "")
+    issue["open"] = wanted == "open" if wanted else issue["open"]
+    return 200, shown(state, issue), {}
+
+
+def _github_issue(state: ForgeServer, issue: dict[str, Any]) -> dict[str, Any]:
+    login = PERSON if state.person and issue["author"] == US else LOGINS[issue["author"]]
+    return {
+        "number": issue["number"],
+        "title": issue["title"],
+        "body": issue["body"],
+        "state": "open" if issue["open"] else "closed",
+        "url": f"{state.url}/api/v3/repos/{PATH}/issues/{issue['number']}",
+        "html_url": f"https://github.example/{PATH}/issues/{issue['number']}",
+        "user": {"login": login, "id": issue["author"], "type": "Bot" if login.endswith("[bot]") else "User"},
+    }
+
+
+def _gitlab_issue(state: ForgeServer, issue: dict[str, Any]) -> dict[str, Any]:
+    del state
+    return {
+        "iid": issue["number"],
+        "title": issue["title"],
+        "description": issue["body"],
+        "state": "opened" if issue["open"] else "closed",
+        "web_url": f"https://gitlab.example/{PATH}/-/issues/{issue['number']}",
+        "author": {"id": issue["author"], "username": LOGINS[issue["author"]]},
+    }
 
 
 def _github_comment(state: ForgeServer, comment: dict[str, Any]) -> dict[str, Any]:
@@ -257,6 +324,13 @@ def _gitlab_rest(state: ForgeServer, seen: Seen, path: str) -> Answer:
         commit = path.split("/")[-2]
         asked = (commit, seen.query.get("name", [""])[0])
         return 200, [status for status in state.statuses if (status["commit"], status["name"]) == asked], {}
+    if path == "issues" and seen.method == "GET":
+        return _page(state, seen, [_gitlab_issue(state, issue) for issue in _asked_for(state, seen)])
+    if path == "issues":
+        return 201, _gitlab_issue(state, _made(state, seen.body, (seen.body["labels"],))), {}
+    found = re.fullmatch(r"issues/([0-9]+)(/notes)?", path)
+    if found:
+        return _one_issue(state, seen, int(found[1]), said=bool(found[2]))
     return _one_comment(state, seen, path.removeprefix(f"{notes}/"), _gitlab_note)
 
 
@@ -291,5 +365,6 @@ def _page(state: ForgeServer, seen: Seen, items: list[dict[str, Any]]) -> Answer
     page = int(seen.query.get("page", ["1"])[0])
     size = min(int(seen.query.get("per_page", ["30"])[0]), state.page_size)
     more = len(items) > page * size
-    link = f'<{state.url}{seen.path}?per_page={size}&page={page + 1}>; rel="next"' if more else ""
+    asked = {**{key: values[0] for key, values in seen.query.items()}, "per_page": str(size), "page": str(page + 1)}
+    link = f'<{state.url}{seen.path}?{urlencode(asked)}>; rel="next"' if more else ""
     return 200, items[(page - 1) * size : page * size], {"link": link} if link else {}

@@ -32,18 +32,21 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "session": frozenset({"errors", "events", "model", "files", "runtime", "__init__"}),
     "executing": frozenset({"errors", "events", "model", "plan", "runtime", "session", "__init__"}),
     "watching": frozenset({"errors", "events", "model", "plan", "runtime", "project", "__init__"}),
+    "drifting": frozenset({"plan", "runtime", "project"}),
     "importing": frozenset({"errors", "events", "model", "diff", "plan", "files", "runtime", "project", "__init__"}),
+    "rebuilding": frozenset({"errors", "model", "plan", "runtime", "project"}),
     "rolling_back": frozenset({"errors", "events", "model", "plan", "runtime", "project", "__init__"}),
     "offline": frozenset({"errors", "files", "model", "plan", "runtime", "__init__"}),
     "project": frozenset(
         {"errors", "events", "model", "diff", "plan", "files", "runtime", "session", "importing", "rolling_back"}
-        | {"executing", "offline", "watching", "__init__"}
+        | {"rebuilding", "executing", "offline", "watching", "drifting", "__init__"}
     ),
     "forge": frozenset({"errors", "model", "plan", "views", "__init__"}),
+    "notify": frozenset({"errors", "model", "plan", "views", "forge", "__init__"}),
     "demo": frozenset({"errors", "model", "files", "runtime", "project"}),
     "cli": frozenset(
         {"errors", "events", "model", "diff", "plan", "files", "views", "runtime", "project", "importing", "demo"}
-        | {"__init__", "forge"}
+        | {"__init__", "forge", "notify"}
     ),
 }
 """Layer -> the layers that it may import; `__init__` is the package itself, which holds the version."""
@@ -89,6 +92,7 @@ DOORS: Mapping[str, tuple[str, ...]] = {
     "github": ("forge/github_client.py",),
     "gitlab": ("forge/gitlab_client.py",),
     "requests": ("forge/",),
+    "apprise": ("notify/through_apprise.py",),
     "prometheus_client": ("runtime/metrics.py", "runtime/metrics_output.py"),
     "opentelemetry": ("runtime/tracing.py",),
     "numpy": ("transforms/", "demo/"),

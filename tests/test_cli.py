@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml
 from cli_kit import Cli, outcome
 
 from rvlstate.cli.catalogue import COMMANDS
@@ -144,6 +143,21 @@ def test_a_shell_completes_commands_options_hazards_and_names(tmp_path: Path) ->
     assert completed(tmp_path, "rvlstate apply --target pr") == ["products"]
 
 
+def test_a_shell_completes_environments_and_names_as_they_are_there(tmp_path: Path) -> None:
+    """From the overlays beside the project file; one that there is not changes nothing."""
+    (tmp_path / "rvlstate.yaml").write_text("schemas: [i/*.yaml]\n")
+    (tmp_path / "rvlstate.prod-eu.yaml").write_text("policy: {}\n")
+    (tmp_path / "rvlstate.staging.yaml").write_text("schemas: [s/*.yaml]\n")
+    for folder, name in (("i", "products"), ("s", "parts")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.yaml").write_text(f"index: {{name: {name}}}\n")
+    assert completed(tmp_path, "rvlstate --env ") == ["prod-eu", "staging"]
+    assert completed(tmp_path, "rvlstate plan --env s") == ["staging"]
+    assert completed(tmp_path, "rvlstate --env staging plan --target p") == ["parts"]
+    assert completed(tmp_path, "rvlstate --env prod-eu plan --target p") == ["products"]
+    assert completed(tmp_path, "rvlstate --env ../x plan --target p") == ["products"]
+
+
 def test_completion_of_names_is_silent_without_a_project(tmp_path: Path) -> None:
     """A shell shows nothing rather than a traceback."""
     assert completed(tmp_path, "rvlstate plan --target ") == []
@@ -187,23 +201,6 @@ def test_a_new_project_is_valid_and_nothing_is_overwritten(
     assert again.code == 0
     assert again.out.count("kept ") == len(before) == 6
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
-
-
-def test_the_ci_templates_are_yaml_that_calls_existing_options(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Every rvlstate command line in them is one that this version takes."""
-    outcome(capsys, "init", str(tmp_path))
-    lines = []
-    for file in (tmp_path / "ci").iterdir():
-        text = file.read_text()
-        assert isinstance(yaml.safe_load(text), dict)
-        lines += re.findall(r"(?:run: |- )(rvlstate [^|\n]*)$", text, re.MULTILINE)
-    assert len(lines) == 9
-    for line in lines:
-        words = line.split(">")[0].split()[1:]
-        assert "comes with a later" not in outcome(capsys, *words, "--help").err
-        assert outcome(capsys, *words, "--help").code == 0
 
 
 def test_validate_is_offline_and_says_what_it_checked(cli: Cli) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from plan_cases import parse_field, parse_fields
 from strategies import definitions, edits
 
-from rvlstate.diff.compare import compare
+from rvlstate.diff.compare import _compare_field, compare
 from rvlstate.diff.facts import (
     AttributeChanged,
     FieldAdded,
@@ -182,3 +182,12 @@ def test_facts_lead_there_and_back(pair: tuple[IndexDefinition, IndexDefinition]
         field.name: field for field in after.fields if field.name not in changed
     }
     assert UNREVEALED not in values.values()
+
+
+def test_what_was_compared_once_is_not_compared_again() -> None:
+    """A plan looks at each index twice: to see which documents are worth a look, and to say what is to be done."""
+    before, after = hashes("price numeric"), hashes("price numeric sortable")
+    first = compare("compared once", before, after)
+    missed = _compare_field.cache_info().misses
+    assert compare("compared once", before, after) == first
+    assert _compare_field.cache_info().misses == missed

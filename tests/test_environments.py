@@ -14,7 +14,7 @@ from cli_kit import Cli, outcome
 from error_cases import PROJECT, write_project
 
 from rvlstate.errors import SpecError
-from rvlstate.files.overlay import environments, overlay_path
+from rvlstate.files.environments import environments, overlay_path
 from rvlstate.files.project_file import ProjectFile, load_project
 
 pytest_plugins = ("cli_fixtures",)

@@ -118,6 +118,17 @@ def test_an_interrupted_run_is_told_until_its_operation_ran_again(plain: KeysCli
     assert journal.interrupted() is None
 
 
+@pytest.mark.parametrize("operation", ["cutover", "complete", "rollback"])
+def test_an_interrupted_run_is_over_when_another_command_ended_its_work(plain: KeysClient, operation: str) -> None:
+    """What an apply began is completed or taken back by a command of its own."""
+    journal = Journal(plain, "shop")
+    start(journal, "run-1")
+    journal.finish("run-1", "interrupted", error="SIGTERM")
+    start(journal, "run-2", operation=operation)
+    journal.finish("run-2", "done")
+    assert journal.interrupted() is None
+
+
 def test_runs_are_listed_newest_first(client: KeysClient) -> None:
     """The list begins with the latest run and holds no more than asked for; a project without runs has none."""
     journal = Journal(client, "shop")

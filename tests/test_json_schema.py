@@ -24,6 +24,7 @@ from rvlstate import events
 from rvlstate.cli.init import SCHEMA_FILE
 from rvlstate.cli.schema import KINDS, schemas
 from rvlstate.files import spec
+from rvlstate.files.drift_schema import DRIFT_FORMAT
 from rvlstate.files.json_schema import schema_text
 from rvlstate.files.key_words import MEANINGS
 from rvlstate.files.output_schema import EVENTS_FORMAT, PLAN_FORMAT, REPORT_FORMAT
@@ -43,6 +44,7 @@ FILES = {
     "plan": f"plan-{PLAN_FORMAT}.schema.json",
     "events": f"events-{EVENTS_FORMAT}.schema.json",
     "report": f"report-{REPORT_FORMAT}.schema.json",
+    "drift": f"drift-{DRIFT_FORMAT}.schema.json",
 }
 PAGE = (ROOT / "docs" / "machine-readable.md").read_text(encoding="utf-8")
 BLOCKS = {name: kind for name, kind in vars(spec).items() if isinstance(kind, type) and issubclass(kind, spec.Block)}

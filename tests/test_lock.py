@@ -439,7 +439,7 @@ def reachable(client: KeysClient) -> bool:
 
 
 def test_a_server_without_memory_lets_the_holder_go_on_and_leave(new_server: NewServer) -> None:
-    """When writes are refused for memory the lease is still prolonged, released and removable; no lock is given out."""
+    """When writes are refused for memory the lease is prolonged, released, removable, and given out: to free memory."""
     server = new_server()
     with open_keys(server.url) as client:
         with take(client, lease_seconds=5) as lease:
@@ -448,11 +448,7 @@ def test_a_server_without_memory_lets_the_holder_go_on_and_leave(new_server: New
             assert client.pttl(KEYS.lock) > 4000
             assert read_record(client, KEYS.lock)["step"] == "in want of memory"
         assert read_lock(client, "shop") is None
-        with pytest.raises(Exception, match="maxmemory"):
-            take(client)
-        client.config_set("maxmemory", "0")
         with take(client) as second:
-            client.config_set("maxmemory", "1")
             unlock(client, "shop", second.id)
             assert second.token == lease.token + 1
 

@@ -13,9 +13,10 @@ from page_cases import hostile_plan
 from run_cases import hostile, hostile_events
 from view_kit import OFFER, patient, rendered_text
 
+from rvlstate.plan.deviations import KINDS, Finding
 from rvlstate.plan.drift import Drift, IndexDrift
 from rvlstate.plan.plan import Change
-from rvlstate.views.drift import render_drift
+from rvlstate.views.drift_markdown import render_drift
 from rvlstate.views.graph import mermaid_graph
 from rvlstate.views.history import run_data, write_run
 from rvlstate.views.html_plan import render_plan_page
@@ -25,6 +26,7 @@ from rvlstate.views.paper import Paper, plain_text
 from rvlstate.views.plan_json import plan_data
 from rvlstate.views.plan_markdown import MOST_CHARACTERS, render_plan
 from rvlstate.views.plan_text import Detail
+from rvlstate.views.plan_words import Offer
 from rvlstate.views.untrusted import harmless
 
 ELEMENTS = frozenset(
@@ -163,8 +165,10 @@ def test_nothing_in_drift_is_active_in_a_comment(name: str, field: str) -> None:
     change = Change(
         address=f"{name}.fields.{field}", before=None, after={"type": field}, classification=None, reason=name
     )
-    index = IndexDrift(name=name, physical=f"{name}@1", changes=(change,), notes=(field,))
-    text = render_drift(Drift(project="shop", indexes=(index,), unmanaged=(name,), interrupted=field))
+    findings = tuple(Finding(kind=kind, change=change) for kind in KINDS)
+    index = IndexDrift(name=name, physical=f"{name}@1", findings=findings, notes=(field,))
+    drift = Drift(project="shop", indexes=(index,), unmanaged=(name,), interrupted=field, in_progress=name)
+    text = render_drift(drift, Offer(server=field))
     assert dangers(text) == []
     assert SECRET not in text
 

@@ -207,6 +207,9 @@ TAKE = TakeName(name="goods", physical="goods@2", serves=RECORD)
 SLOW_TAKE = replace(TAKE, atomic=False)
 AWAIT = AwaitBuild(name="goods", physical="goods@2")
 VERIFY = VerifyIndex(name="goods", physical="goods@2", definition=NEW, against="goods@1")
+FIRST = replace(VERIFY, against=None, finds=True)
+OTHERS = replace(VERIFY, same_documents=False)
+KNOWN = replace(OTHERS, known_failures=5)
 
 CREATED: Command = (
     *("FT.CREATE", "goods@2", "ON", "HASH", "PREFIX", "1", "p:", "SCORE", "1.0", "SCHEMA"),
@@ -223,6 +226,8 @@ POINTED: Command = ("FT.ALIASUPDATE", "goods", "goods@2")
 TAKEN: Command = ("EVAL", TAKE_NAME, "0", "goods", "goods@2")
 N1, N2, PLAIN, OTHER = live("goods@1", OLD), live("goods@2"), live("goods", OLD), live("others@1", OLD)
 WAS, ONE = live("goods@2", OLD), live("goods@2", replace(OLD, fields=(TITLE, COLOR)))
+FAILS = live("goods@2", failures=8, last_error="no number", last_error_key="p:1")
+FAILED = live("goods@1", OLD, failures=9)
 SYNONYMOUS = live("goods@2", synonyms=SYNONYMS)
 
 
@@ -299,6 +304,11 @@ ROWS = (
     row("taken", AWAIT, {"goods@2": [OTHER]}, fails=STEP, says="goods@2 is gone"),
     row("already done", VERIFY, {"goods@2": [N2, N2], "goods@1": [N1, N1]}),
     row("already done, alone", replace(VERIFY, against=None), {"goods@2": [N2]}),
+    row("all documents fail", FIRST, {"goods@2": [FAILS]}, fails=GATE, says="finds nothing: no document fits"),
+    row("some documents fail", FIRST, {"goods@2": [replace(FAILS, statistics=Statistics(documents=1, failures=8))]}),
+    row("an index that was there", replace(FIRST, finds=False), {"goods@2": [FAILS]}),
+    row("failures as before", OTHERS, {"goods@2": [FAILS, FAILS], "goods@1": [FAILED, FAILED]}),
+    row("copies failed", KNOWN, {"goods@2": [FAILS] * 51, "goods@1": [FAILED] * 100}, fails=GATE, says="on p:1: no"),
     row("gone", VERIFY, {"goods@2": [None]}, fails=GATE, says="not what the plan created"),
     row("taken", VERIFY, {"goods@2": [OTHER]}, fails=GATE, says="not what the plan created"),
     row("changed", VERIFY, {"goods@2": [WAS]}, fails=GATE, says="not what the plan created"),

@@ -448,6 +448,17 @@ def test_a_short_peak_of_memory_does_not_stop() -> None:
     assert pressure.critical == "n uses 970 of 1,000 bytes, 97% of its maxmemory; at 95% a run stops."
 
 
+def test_what_gives_memory_back_goes_on_where_memory_is_full() -> None:
+    """Neither slower nor stopped by it; other trouble counts."""
+    pressure = Pressure(heeds_memory=False)
+    for _ in range(3):
+        pressure.take([replace(CALM, used_memory=990)])
+    assert (pressure.share, pressure.trouble, pressure.critical) == (1.0, "", "")
+    assert pressure.peak_memory_bytes == 990
+    pressure.take([replace(CALM, used_memory=990, ping_seconds=2.0)])
+    assert pressure.share < 1.0
+
+
 def test_what_is_on_its_way_to_a_replica_is_no_lag() -> None:
     """A stream of 40 MB a second is always some behind, by what was sent since the last word of the replica."""
     pressure = Pressure()

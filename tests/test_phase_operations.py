@@ -121,6 +121,9 @@ def test_the_old_index_is_kept_as_long_as_asked() -> None:
     stage.run(KeepOld(name="goods", rewrite=STAGED, seconds=3.0))
     assert [sweep.mode for sweep in stage.sweeps] == ["stage"] * 2
     assert [sweep.hinted for sweep in stage.sweeps] == [False, True]
+    assert all(sweep.aside for sweep in stage.sweeps)
+    told = [effect for effect in stage.effects if isinstance(effect, Report)]
+    assert [report.left for report in told] == [2.5, 1.0]
 
 
 @pytest.mark.parametrize(

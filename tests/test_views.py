@@ -1,21 +1,17 @@
-"""Views of plans, drift and graphs: what people and scripts are shown."""
+"""Views of plans and graphs: what people and scripts are shown."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from render_cases import CASES, CATEGORIES, PLACE, PRODUCTS, declared, empty, live, make_plan, plus
-from view_kit import OFFER, RENDERS, WIDTH, compare, rendered_text
+from view_kit import OFFER, RENDERS, compare, rendered_text
 
-from rvlstate.plan.drift import Drift, IndexDrift
-from rvlstate.plan.plan import Change, Plan
-from rvlstate.views.drift import drift_data, render_drift, write_drift
+from rvlstate.plan.plan import Plan
 from rvlstate.views.graph import dot_graph, mermaid_graph
-from rvlstate.views.paper import Paper, plain_text
 from rvlstate.views.plan_json import plan_data
 from rvlstate.views.plan_markdown import render_plan
 from rvlstate.views.plan_text import Detail
@@ -135,43 +131,6 @@ def test_nothing_is_offered_for_an_empty_plan() -> None:
     """There is nothing to run."""
     assert next_words(empty(), Offer()) == ()
     assert rendered_text(empty()).endswith("No changes. Live matches the declared set.\n2 indexes unchanged.\n")
-
-
-def drifted() -> Drift:
-    """One index that was changed by hand, with a note, and one of somebody else."""
-    changes = (
-        Change(
-            address="a.fields.b.c.sortable",
-            before=False,
-            after=True,
-            classification=None,
-            reason="changed outside rvlstate",
-        ),
-        Change(address="a.index.prefixes", before=("a:",), after=("a:", "b:"), classification=None, reason="changed"),
-        Change(address="a.physical", before="a@1", after=None, classification=None, reason="the index was dropped"),
-    )
-    return Drift(
-        project="shop",
-        indexes=(IndexDrift(name="a", physical="a@1", changes=changes, notes=("cause: @someone did it",)),),
-        unmanaged=("legacy idx",),
-    )
-
-
-DRIFTS: dict[str, Callable[[], Drift]] = {
-    "drift": drifted,
-    "no_drift": lambda: Drift(project="shop"),
-    "drift_in_progress": lambda: Drift(project="shop", in_progress="Held by apply of me on host.\nLock id: 7"),
-}
-
-
-@pytest.mark.parametrize("name", DRIFTS)
-def test_drift_is_shown_as_it_was_reviewed(name: str) -> None:
-    """Text, markdown and JSON."""
-    drift, paper = DRIFTS[name](), Paper(width=WIDTH)
-    write_drift(paper, drift, OFFER)
-    compare(RENDERS / "views" / f"{name}.txt", plain_text(paper))
-    compare(RENDERS / "views" / f"{name}.md", render_drift(drift))
-    compare(RENDERS / "views" / f"{name}.json", json.dumps(drift_data(drift), indent=2) + "\n")
 
 
 def test_the_graph_of_a_plan_is_shown_as_it_was_reviewed() -> None:

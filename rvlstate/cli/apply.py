@@ -9,14 +9,13 @@ import click
 
 from rvlstate.cli.asking import allow_option, lock_timeout_option, require_someone, yes_option
 from rvlstate.cli.completion import declared_names
-from rvlstate.cli.observing import observing_options
-from rvlstate.cli.opening import open_project
+from rvlstate.cli.observing import observing, observing_options
+from rvlstate.cli.opening import Schemas, open_project
 from rvlstate.cli.options import Command, Globals, format_option, global_options, pass_globals
 from rvlstate.errors import UsageError
 
 if TYPE_CHECKING:
     from rvlstate.plan.plan import Plan
-    from rvlstate.project import Project
 
 POSTPONE = "Build and verify new indexes, and leave every cutover to rvlstate cutover NAME."
 
@@ -68,9 +67,12 @@ def command(
 
     replan = yes and planfile is None  # nobody has read the plan that is shown
     options = ApplyOptions(allow=allow, lock_timeout=lock_timeout, reviewed=planfile is not None, replan=replan)
-    with open_project(settings) as project:
-        plan = _plan(project, planfile, targets, postpone=postpone)
-        call = Call(settings=settings, command="apply", yes=yes, form=form)
+    saved = _load(planfile)
+    # A repair leads to what was last applied: the schema files play no part in it, and may be broken.
+    schemas: Schemas = "ignored" if saved is not None and saved.basis == "recorded" else "required"
+    with open_project(settings, schemas) as project, observing(settings, project.name, "apply") as heard:
+        plan = saved or project.plan(targets, postpone=postpone)
+        call = Call(settings=settings, command="apply", yes=yes, form=form, heard=heard)
         return carry_out(
             call,
             project,
@@ -80,9 +82,9 @@ def command(
         )
 
 
-def _plan(project: Project, planfile: Path | None, targets: tuple[str, ...], *, postpone: bool) -> Plan:
+def _load(planfile: Path | None) -> Plan | None:
     if planfile is None:
-        return project.plan(targets, postpone=postpone)
+        return None
     from rvlstate.files.plan_file import load_plan
 
     return load_plan(planfile)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rvlstate.cli.aside import aside
 from rvlstate.cli.asking import ask
-from rvlstate.cli.observing import observing
 from rvlstate.cli.opening import offer
 from rvlstate.cli.options import Globals
 from rvlstate.cli.output import progress_view, show, show_aside, show_json
@@ -31,12 +31,13 @@ QUESTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """How a command was called: which, whether it may ask, and the form of its result."""
+    """How a command was called: which, whether it may ask, the form of its result, and who else hears of the run."""
 
     settings: Globals
     command: str
     yes: bool
     form: str
+    heard: Callable[[OnEvent], OnEvent]
 
 
 def carry_out(call: Call, project: Project, plan: Plan, options: ApplyOptions, run: Callable[[OnEvent], Report]) -> int:
@@ -53,8 +54,8 @@ def carry_out(call: Call, project: Project, plan: Plan, options: ApplyOptions, r
         show_aside(settings, _plan_writer(settings, project, plan, options))
     if asks:
         _ask(call, project, plan)
-    with observing(settings, project.name, call.command) as heard, progress_view(settings, plan) as progress:
-        report = run(heard(progress))
+    with aside(settings), progress_view(settings, plan) as progress:
+        report = run(call.heard(progress))
     if call.form == "json":
         show_json(report_data(report))
         return 0

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "comment": Entry("comment", "Post a plan as the comment of a pull request."),
     "state": Entry("state", "Show, save or rebuild the recorded state."),
     "unlock": Entry("unlock", "Take the lock away from a run that is known to be dead."),
+    "acl": Entry("acl", "Print users with just the rights that rvlstate needs."),
     "server": Entry("server", "Start, stop or look at the embedded server."),
     "demo": Entry("demo", "Play the whole story on an embedded server with real data."),
 }

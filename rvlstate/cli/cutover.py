@@ -6,7 +6,7 @@ import click
 
 from rvlstate.cli.asking import allow_option, lock_timeout_option, require_someone, yes_option
 from rvlstate.cli.completion import declared_names
-from rvlstate.cli.observing import observing_options
+from rvlstate.cli.observing import observing, observing_options
 from rvlstate.cli.opening import open_project
 from rvlstate.cli.options import Command, Globals, format_option, global_options, pass_globals
 
@@ -31,9 +31,9 @@ def command(settings: Globals, *, name: str, yes: bool, allow: tuple[str, ...], 
     from rvlstate.runtime.admit import ApplyOptions
 
     options = ApplyOptions(allow=allow, lock_timeout=lock_timeout, replan=yes, command=f"cutover {name}")
-    with open_project(settings) as project:
+    with open_project(settings) as project, observing(settings, project.name, "cutover") as heard:
         plan = project.propose_cutover(name)
-        call = Call(settings=settings, command="cutover", yes=yes, form=form)
+        call = Call(settings=settings, command="cutover", yes=yes, form=form, heard=heard)
         return carry_out(
             call, project, plan, options, lambda told: project.cutover(name, plan, options=options, on_event=told)
         )

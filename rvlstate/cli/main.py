@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import NoReturn
@@ -20,6 +22,9 @@ from rvlstate.errors import RvlstateError, UsageError
 PROGRAM = "rvlstate"
 INTERRUPTED = 130
 """128 + SIGINT: stopped from the keyboard where no run was in progress."""
+
+GRACE_SECONDS = 5.0
+"""How long the end of the process waits for threads that the user's code left running."""
 
 EXIT_CODES = "Exit codes: 0 done or in sync, 1 error, 2 changes or drift, 3 refused, 4 locked, 64 usage."
 
@@ -45,8 +50,21 @@ def root(ctx: click.Context) -> int:
 
 
 def main() -> NoReturn:
-    """Run the command line of this process."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the command line of this process, and end it also where the user's code left a thread behind."""
+    code = run(sys.argv[1:])
+    left = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    if left:
+        deadline = threading.Timer(GRACE_SECONDS, _leave, (code, left))
+        deadline.daemon = True
+        deadline.start()
+    sys.exit(code)
+
+
+def _leave(code: int, left: list[threading.Thread]) -> None:
+    """End the process though threads are at work."""
+    names = ", ".join(sorted(thread.name for thread in left if thread.is_alive()))
+    write_log(f"warning: a thread that was left running is not waited for any longer: {names}\n")
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -58,13 +76,22 @@ def run(arguments: Sequence[str]) -> int:
     except click.UsageError as error:
         return _fail(_usage_error(error), arguments, settings)
     except click.Abort:
-        write_log("Interrupted.\n")
-        return INTERRUPTED
+        return _interrupted(arguments, settings)
     except RvlstateError as error:
         return _fail(error, arguments, settings)
     except OSError as error:  # click's own texts, such as --help, on a full disk
         return _fail(RvlstateError("the result cannot be written", where="stdout", why=str(error)), arguments, settings)
     return int(code or 0)
+
+
+def _interrupted(arguments: Sequence[str], settings: Globals) -> int:
+    if _asks_for(arguments, "--log-format"):
+        from rvlstate.cli.output import note
+
+        note(replace(settings, log_format="json"), "Interrupted.")
+    else:
+        write_log("Interrupted.\n")
+    return INTERRUPTED
 
 
 def _fail(error: RvlstateError, arguments: Sequence[str], settings: Globals) -> int:

@@ -59,6 +59,12 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
         setattr(ctx.ensure_object(Globals), param.name, value)
 
 
+def _environments(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from rvlstate.cli.completion import environment_names  # it needs these options itself
+
+    return environment_names(ctx, param, incomplete)
+
+
 _GLOBAL_OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = tuple(
     click.option(*names, callback=_remember, expose_value=False, **settings)
     for names, settings in (
@@ -72,7 +78,11 @@ _GLOBAL_OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = tuple(
         ),
         (
             ("--env",),
-            {"metavar": "NAME", "help": "Environment: rvlstate.NAME.yaml is laid over the project file."},
+            {
+                "metavar": "NAME",
+                "shell_complete": _environments,
+                "help": "Environment: rvlstate.NAME.yaml is laid over the project file.",
+            },
         ),
         (("--redis-url",), {"metavar": "URL", "help": "Server, instead of redis.url of the project file."}),
         (

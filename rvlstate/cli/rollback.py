@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rvlstate.cli.aside import aside
 from rvlstate.cli.asking import ask, lock_timeout_option, require_someone, yes_option
 from rvlstate.cli.completion import declared_names
 from rvlstate.cli.observing import observing, observing_options
@@ -46,7 +47,7 @@ def command(settings: Globals, *, name: str, backup: Path | None, yes: bool, loc
     from rvlstate.views.rollback import proposal_data, write_proposal, write_rolled_back
 
     notes: list[str] = []
-    with open_project(settings, "optional") as project:
+    with open_project(settings, "optional") as project, observing(settings, project.name, "rollback") as heard:
         proposal = project.propose_rollback(name, backup=backup)
         if form == "text":
             show(settings, lambda paper: write_proposal(paper, proposal))
@@ -55,10 +56,7 @@ def command(settings: Globals, *, name: str, backup: Path | None, yes: bool, loc
             show_aside(settings, lambda paper: write_proposal(paper, proposal))
         if not yes:
             ask("Roll back", project, name, refused="not rolled back")
-        with (
-            observing(settings, project.name, "rollback") as heard,
-            progress_view(settings, proposal.plan) as progress,
-        ):
+        with aside(settings), progress_view(settings, proposal.plan) as progress:
 
             def listen(event: Event) -> None:
                 notes.extend(_newer(event))

@@ -14,6 +14,7 @@ from rvlstate.cli.output import note, show_json
 
 def schemas() -> Mapping[str, Callable[[], dict[str, Any]]]:
     """Kind of schema -> what makes it."""
+    from rvlstate.files.drift_schema import drift_schema
     from rvlstate.files.json_schema import environment_schema, project_schema
     from rvlstate.files.output_schema import plan_schema
     from rvlstate.views.plan_json import CLASSES
@@ -25,14 +26,15 @@ def schemas() -> Mapping[str, Callable[[], dict[str, Any]]]:
         "plan": lambda: plan_schema(counted),
         "events": _events,
         "report": _report,
+        "drift": drift_schema,
     }
 
 
-KINDS = ("project", "environment", "plan", "events", "report")
+KINDS = ("project", "environment", "plan", "events", "report", "drift")
 
 
 @click.command("schema", cls=Command)
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to this file instead."
 )
@@ -41,8 +43,8 @@ KINDS = ("project", "environment", "plan", "events", "report")
 def command(settings: Globals, kind: str, out: Path | None) -> int:
     """Print the JSON Schema of a file or of an output.
 
-    Of the project file, of its overlays, of plans, of the event log, or of run reports; made from the code of this
-    version. Editors and scripts check by it.
+    KIND is project (the project file), environment (its overlays), plan, events (the log), report (of a run) or drift.
+    Made from the code of this version; editors and scripts check by it.
     """
     made = schemas()[kind]()
     if out is None:

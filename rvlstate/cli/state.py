@@ -56,7 +56,8 @@ def pull_state(settings: Globals) -> int:
 def rebuild_state(settings: Globals, yes: bool, form: str) -> int:
     """Write the state anew from the live indexes that the schemas declare.
 
-    For a state that was lost or damaged. What FT.INFO hides is not known afterwards, and plans made before are stale.
+    For a state that was lost or damaged. What FT.INFO hides is not known afterwards, and plans made before are stale. A
+    change in phases that was under way is found by what it left, and can be taken back; nothing is removed here.
     """
     if not yes:
         _ask()

@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TextIO
 
 from rvlstate.errors import RvlstateError
+
+STDERR = 2
+_log: list[TextIO] = []
+"""Where the log goes while stderr is lent to others; the last one counts."""
 
 
 def settle_streams() -> None:
@@ -37,7 +42,28 @@ def write_result(text: str) -> None:
 def write_log(text: str) -> None:
     """Write progress or a message to stderr; one that nobody can read must not stop what is being done."""
     with suppress(OSError):
-        _write(sys.stderr, text)
+        _write(_log[-1] if _log else sys.stderr, text)
+
+
+@contextmanager
+def log_kept() -> Iterator[None]:
+    """While it lasts, the log goes to where stderr leads now, whatever becomes of stderr."""
+    with ExitStack() as stack:
+        kept = sys.stderr
+        if _is_on(kept, STDERR):
+            own = os.fdopen(os.dup(STDERR), "w", encoding=kept.encoding, errors="backslashreplace")
+            kept = stack.enter_context(own)
+        _log.append(kept)
+        stack.callback(_log.pop)
+        yield
+
+
+def _is_on(stream: TextIO, number: int) -> bool:
+    """Whether a stream writes to a file descriptor."""
+    try:
+        return stream.fileno() == number
+    except (OSError, ValueError):
+        return False
 
 
 def _write(stream: TextIO, text: str) -> None:

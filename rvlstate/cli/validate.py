@@ -63,7 +63,8 @@ def _projects_of(files: tuple[Path, ...]) -> list[Path]:
 
 def _environments(project: Path) -> list[str]:
     """All environments; and the project alone, unless it leaves a required key to them."""
-    from rvlstate.files.overlay import environments, stands_alone
+    from rvlstate.files.environments import environments
+    from rvlstate.files.overlay import stands_alone
 
     names = list(environments(project))
     return ["", *names] if not names or stands_alone(project) else names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from rvlstate.cli.aside import aside
 from rvlstate.cli.completion import declared_names
 from rvlstate.cli.opening import open_project
 from rvlstate.cli.options import Command, Globals, format_option, global_options, pass_globals
@@ -24,7 +25,7 @@ def command(settings: Globals, *, name: str, form: str) -> int:
     """
     from rvlstate.views.watched import watched_data, write_watched
 
-    with open_project(settings, "optional") as project:
+    with open_project(settings, "optional") as project, aside(settings):
         watched = project.watch(name, on_event=event_view(settings))
     if form == "json":
         show_json(watched_data(watched))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from rvlstate.diff.facts import (
@@ -25,6 +26,9 @@ from rvlstate.model.field import UNREVEALED, Field, Value, attributes
 Difference: TypeAlias = tuple[str, Value, Value]
 
 NO_RENAMES: Mapping[str, str] = {}
+
+KEPT = 10_000
+"""Pairs of fields whose comparison is kept: a plan asks twice, and an apply four times, at 0.5 ms each."""
 
 
 def compare(
@@ -87,6 +91,7 @@ def _pairs(
             yield field, None
 
 
+@lru_cache(maxsize=KEPT)
 def _compare_field(index: str, before: Field | None, after: Field | None) -> Comparison:
     if before is None and after is not None:
         return Comparison(facts=(FieldAdded(index=index, field=after),))

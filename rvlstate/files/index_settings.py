@@ -84,7 +84,7 @@ def declared_index(schema: SchemaFile, settings: SettingsTree) -> DesiredIndex:
         max_bad_rows=block.max_bad_rows,
         backup=block.backup or "",
         cutover=block.cutover,
-        hooks=declared_hooks(block, tree, schema.name),
+        hooks=declared_hooks(tree, schema.name),
         checks=_checks(block, definition, tree, schema.name),
     )
 

@@ -55,6 +55,8 @@ def plan_schema(counted: tuple[str, ...]) -> Schema:
         },
         "What is to be done, and in which order.",
     )
+    meaning = "What a repair leads to, which drift --repair writes: what was last applied, not what is declared."
+    plan["properties"]["basis"] = {"const": "recorded", "description": meaning}
     plan["properties"]["checksum"] = {**FINGERPRINT, "description": "Of a plan file: over all the rest."}
     return _titled(f"rvlstate plan, format {PLAN_FORMAT}", {**plan, "$defs": dict(sorted(definitions.items()))})
 

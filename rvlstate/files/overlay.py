@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from rvlstate.errors import SpecError
+from rvlstate.files.environments import ENVIRONMENT, environments, overlay_path
 from rvlstate.files.spec import ProjectBlock
 from rvlstate.files.suggest import nearest
 from rvlstate.files.tree import Mapping, merged
 from rvlstate.files.yaml_text import Expand, parse_tree, read_text
 
-ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9-]*")
-"""The names that environments may have; the same as those of projects."""
-
 REQUIRED = ("version", "project", "redis", "schemas")
 """The keys that the project file or the chosen overlay must have."""
-
-
-def overlay_path(file: Path, environment: str) -> Path:
-    """The overlay of an environment: `rvlstate.staging.yaml` beside `rvlstate.yaml`."""
-    return file.with_name(f"{file.stem}.{environment}{file.suffix}")
-
-
-def environments(file: Path) -> tuple[str, ...]:
-    """The environments of a project file: the names of the overlays beside it, sorted."""
-    names = {path.name[len(file.stem) + 1 : -len(file.suffix)] for path in _siblings(file)}
-    return tuple(sorted(name for name in names if ENVIRONMENT.fullmatch(name)))
-
-
-def overlays(file: Path) -> tuple[Path, ...]:
-    """The overlays beside a project file."""
-    return tuple(overlay_path(file, name) for name in environments(file))
 
 
 def stands_alone(file: Path) -> bool:
@@ -54,17 +35,6 @@ def with_overlay(tree: Mapping, file: Path, environment: str, expand: Expand) ->
     path = overlay_path(file, environment)
     over = parse_tree(read_text(path), path.as_posix(), expand)
     return Mapping(tree.place, merged(tree, over).entries)
-
-
-def _siblings(file: Path) -> list[Path]:
-    try:
-        return [
-            path
-            for path in file.parent.iterdir()
-            if path.name.startswith(f"{file.stem}.") and path.name.endswith(file.suffix) and path.name != file.name
-        ]
-    except OSError:
-        return []
 
 
 def _unknown(file: Path, environment: str) -> SpecError:

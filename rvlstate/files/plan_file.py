@@ -13,7 +13,7 @@ from rvlstate.files.atomic import write_atomically
 from rvlstate.model.codec import adapter, discriminated
 from rvlstate.model.fingerprint import fingerprint
 from rvlstate.plan.operations import AnyOperation
-from rvlstate.plan.plan import IndexPlan, Plan, Server, Step
+from rvlstate.plan.plan import Basis, IndexPlan, Plan, Server, Step
 from rvlstate.views.plan_json import FORMAT_VERSION, plan_data
 
 MADE_AGAIN = "make it again: rvlstate plan --out FILE"
@@ -121,6 +121,7 @@ def _parse(data: dict[str, Any]) -> Plan:
         warnings=tuple(data["warnings"]),
         targets=tuple(data["targets"]),
         address=data.get("address", ""),
+        basis=adapter(Basis).validate_python(data.get("basis", "declared")),
     )
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from rvlstate.errors import NoSchemasError
-from rvlstate.files.overlay import overlays
+from rvlstate.files.environments import overlays
 from rvlstate.files.schema_file import SchemaFile, load_schema
 from rvlstate.files.suggest import nearest
 from rvlstate.files.tree import Mapping, Place, Scalar, Sequence, place_of, spec_error

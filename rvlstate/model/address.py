@@ -38,6 +38,12 @@ def revision_of(physical: str, name: str) -> int | None:
     return int(match["revision"])
 
 
-def _has_hash_tag(name: str) -> bool:
+def hash_tag(name: str) -> str:
+    """The part of a name that decides its slot on a cluster: names with the same one share it."""
     start = name.find("{")
-    return start >= 0 and name.find("}", start) > start + 1
+    end = name.find("}", start)
+    return name[start + 1 : end] if start >= 0 and end > start + 1 else name
+
+
+def _has_hash_tag(name: str) -> bool:
+    return hash_tag(name) != name

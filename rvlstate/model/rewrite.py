@@ -125,6 +125,11 @@ class Rewrite:
         return self.strategy in ("staged", "shadow")
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it was found by its copies alone, its state being lost: it can be taken back, not gone on with."""
+        return self.strategy == "staged" and not self.touches_documents
+
+    @property
     def serves_first(self) -> str:
         """The index to which the cutover leads."""
         return self.interim or self.target

@@ -19,7 +19,8 @@ class Record:
     same of documents that were rewritten with no index on them. `scales` are those by which integer vectors were made:
     field, value of a step. `versions` are those of transforms that were carried out: field, version. `layout`
     is the last change of its documents, if a document itself tells that it was written in the layout from before;
-    `failures` are so many as the server counted on its index for such documents while their copies were in it.
+    `failures` are so many as the server counted on its index for such documents while their copies were in it;
+    `counted` are all that it had counted when the index was built or taken over: those that came since are drift.
     """
 
     name: str
@@ -33,16 +34,32 @@ class Record:
     versions: tuple[tuple[str, int], ...] = ()
     layout: Rewrite | None = None
     failures: int = 0
+    counted: int = 0
 
     def learned_by(self, record: Record) -> Record:
         """A later record of the same name with what was measured, and what is about this very physical index."""
         rates = replace(record, build_rate=self.build_rate, rewrite_rate=self.rewrite_rate)
-        same = self.physical == record.physical
-        return replace(rates, layout=self.layout, failures=self.failures) if same else rates
+        if self.physical != record.physical:
+            return rates
+        counted = max(self.counted, record.counted)
+        return replace(rates, layout=self.layout, failures=self.failures, counted=counted)
 
     def own_failures(self, counted: int) -> int:
         """How many failures of those that an index counts now say something; a server that restarts counts anew."""
-        return counted - self.failures if counted >= self.failures else counted
+        return own_failures(counted, self.failures)
+
+    def new_failures(self, counted: int) -> int:
+        """How many failures came since the index was built or taken over, as far as that can be told.
+
+        Its documents may have been in two layouts: then those of the old one were refused as they had to be. A server
+        that restarts counts anew.
+        """
+        return 0 if self.layout is not None else max(counted - max(self.counted, self.failures), 0)
+
+
+def own_failures(counted: int, known: int) -> int:
+    """How many failures of those that an index counts say something, where `known` ones do not."""
+    return counted - known if counted >= known else counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from rvlstate.plan.order import refuse_cycles
 from rvlstate.plan.phases import companions
 from rvlstate.plan.plan import Plan, Server, Step
 from rvlstate.plan.predict import check, predict
+from rvlstate.plan.recovery import forgotten, forgotten_words
 from rvlstate.plan.removal import abandoned
 from rvlstate.plan.situation import Situation, World, situate_all
 from rvlstate.plan.stale import snapshot
@@ -24,6 +25,9 @@ from rvlstate.plan.work import Work, abandoned_work, declared_work, removed_work
 
 FREE: Any = {"batch_size": 1, "max_docs_per_second": 0, "cutover": "auto"}
 """What may change between a plan and its apply: how fast documents are gone through, and when the name moves."""
+
+
+HIDDEN_SHOWN = 5
 
 
 def build_plan(
@@ -149,10 +153,29 @@ def _unmanaged(situations: dict[str, Situation], world: World) -> tuple[str, ...
     known = {*world.owners, *world.foreign}
     for situation in situations.values():
         known |= {index.name for index in (situation.serving, situation.hijacker, situation.ready) if index}
-    return tuple(sorted(index.name for index in world.catalog.indexes if index.name not in known))
+    return tuple(sorted({index.name for index in world.catalog.indexes} - known - {*forgotten(world)}))
 
 
 def _warnings(world: World) -> tuple[str, ...]:
+    lost = forgotten(world)
+    return (*([forgotten_words(lost)] if lost else []), *_memory_warnings(world), *_hidden(world))
+
+
+def _hidden(world: World) -> tuple[str, ...]:
+    """A user of few rights does not see every index: a hazard that follows from one of those is not told."""
+    names = world.catalog.unreadable
+    if not names:
+        return ()
+    shown = ", ".join(names[:HIDDEN_SHOWN]) + (f" and {len(names) - HIDDEN_SHOWN} more" * (len(names) > HIDDEN_SHOWN))
+    return (
+        (
+            f"this user may not read {shown}: whether other indexes hold the documents of this plan is not known; "
+            "give the user their names as keys to have that looked at."
+        ),
+    )
+
+
+def _memory_warnings(world: World) -> tuple[str, ...]:
     if world.server.maxmemory and world.server.maxmemory_policy.startswith("allkeys"):
         return (
             (

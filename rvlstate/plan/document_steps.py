@@ -24,6 +24,12 @@ def renamed_fields(task: Task) -> tuple[tuple[str, str], ...]:
     return tuple((fact.after.name, fact.before.name) for fact in task.facts if isinstance(fact, FieldRenamed))
 
 
+def known_failures(task: Task, physical: str) -> int:
+    """How many failures that a physical index counts are of documents whose copies were in it."""
+    record = task.situation.record
+    return record.failures if record is not None and record.physical == physical else 0
+
+
 def pace_of(task: Task) -> Pace:
     """How documents are gone through, as declared."""
     wanted = task.situation.wanted
@@ -85,5 +91,5 @@ def give_up(task: Task, rewrite: Rewrite) -> list[AnyOperation]:
     """
     made = {rewrite.target, rewrite.interim} if rewrite.phased and not rewrite.settled else set[str]()
     there = sorted(physical for physical in made if physical and task.world.catalog.index(physical) is not None)
-    drops = [DropIndex(physical=physical, because="left_behind", atomic=task.atomic) for physical in there]
+    drops = [DropIndex(physical=physical, because="given_up", atomic=task.atomic) for physical in there]
     return [*drops, GiveUpRewrite(name=task.name, rewrite=rewrite)]

@@ -67,12 +67,13 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Tell how far a step is: `done` of `total` (0 if unknown), a short note, and figures for the run report."""
+    """Tell how far a step is: `done` of `total` (0: unknown), a note, figures; `left`: seconds that it still waits."""
 
     note: str
     done: int = 0
     total: int = 0
     figures: dict[str, float] = field(default_factory=dict)
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class Tally:
     another type under the prefix, `excluded` are left out by the index's filter, `bad` cannot be transformed, and
     `bad_rows` are the first of them. `promoted` are staged copies that took the place of their document, `dropped` are
     copies that went since their document is gone or newer; `hints` are the notifications that came since the pass
-    before, and `unhinted` those `written` that none of them had named.
+    before, and `unhinted` those `written` that none of them had named. `ambiguous` hold two values of a renamed field.
     """
 
     seen: int = 0
@@ -121,6 +122,7 @@ class Tally:
     dropped: int = 0
     hints: int = 0
     unhinted: int = 0
+    ambiguous: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
     saturated: int = 0
@@ -147,7 +149,7 @@ class Sweep:
     new prefix have replaced them, and "unstage" removes the copies that are still as they were made. `hinted`: only
     what notifications named since the last pass, where the server sends any. `resume` begins where an interrupted pass
     stopped, if that place can still be found. `members` is an index that tells which documents the index's filter lets
-    in, "" for all. `backup` is the folder that gets the original values first, "" for none.
+    in, "" for all. `backup` is the folder that gets the original values first, "" for none. `aside`: it tells nothing.
     """
 
     rewrite: Rewrite
@@ -159,6 +161,7 @@ class Sweep:
     hinted: bool = False
     max_bad_rows: int = 0
     user_rows: int = 100
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +193,7 @@ class Findings:
     """What a check found on one index: how many documents a query counts, or the neighbours of sampled documents.
 
     `documents` is how many the index held then. `space` tells how vectors are compared, ending in the metric, and
-    `scope` which documents are. `gone` are those neighbours of `Probe.like` that exist no more. `note` says why nothing
-    was measured, "" where something was.
+    `scope` which documents are. `gone` are those neighbours of `Probe.like` that are gone. `note`: why nothing was.
     """
 
     count: int = 0
@@ -232,8 +234,7 @@ class Restored:
     """What putting original values back found and did; counts of documents, but for rows and seconds.
 
     `restored` hold again what was there before, `as_before` did so already, `newer` were written since by somebody else
-    and are left alone (`newer_keys` are the first of them), `gone` exist no more. `rows` of the backup were read and
-    `damaged` could not be.
+    and are left alone (`newer_keys` are the first of them), `gone` exist no more. `rows` were read, `damaged` not.
     """
 
     rows: int = 0

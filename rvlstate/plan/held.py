@@ -20,7 +20,8 @@ def held_words(task: Task, operations: Iterable[AnyOperation]) -> tuple[str, ...
     if any(isinstance(operation, HoldCutover) for operation in operations):
         return (f"cutover: manual: stops when {rewrite.serves_first} is ready; rvlstate cutover {name} then goes on",)
     late = "; what is written meanwhile is caught up with first" if rewrite.touches_documents else ""
-    return (f"{rewrite.serves_first} is ready: rvlstate cutover {name} leads the name to it{late}",)
+    silent = "" if task.world.catalog.resolve(name) else f". Until then nothing answers to {name}"
+    return (f"{rewrite.serves_first} is ready: rvlstate cutover {name} leads the name to it{late}{silent}",)
 
 
 def phase_notes(task: Task, rewriting: Rewriting, world: World) -> tuple[str, ...]:

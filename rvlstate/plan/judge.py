@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from rvlstate.diff.compare import compare
@@ -21,7 +21,6 @@ from rvlstate.diff.facts import (
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import DesiredIndex
 from rvlstate.model.field import Field, Value, attributes
-from rvlstate.model.state import Record
 from rvlstate.plan.plan import Change
 from rvlstate.plan.remedies import Classification, Remedy, gravest, remedy_for
 from rvlstate.plan.situation import Situation, World
@@ -93,48 +92,6 @@ def _values(fact: Fact) -> tuple[Value | dict[str, Value], Value | dict[str, Val
 def _shown(field: Field) -> dict[str, Value]:
     """Type and attributes of a field, without those that say nothing (false, none)."""
     return {name: value for name, value in attributes(field).items() if value not in (False, None)}
-
-
-def drift_of(situation: Situation, world: World) -> tuple[Change, ...]:
-    """What was changed on the server by others since it was last applied."""
-    record, name = situation.record, situation.wanted.name
-    if record is None or (situation.pending is not None and situation.pending.strategy != "backfill"):
-        # While it is replaced, it is we who drop it and move its name.
-        return ()
-    found: list[Change] = []
-    if situation.hijacker is not None:
-        found.append(_drift(name, record.physical, name, "a physical index of that name hides the alias"))
-    elif situation.serving is None:
-        found.append(_drift(name, record.physical, None, "the index was dropped by somebody else"))
-    elif situation.was_named is None and not situation.attached:
-        found.append(_drift(name, record.physical, situation.alias_target, "the alias was moved by somebody else"))
-    elif situation.serving.name != record.physical and world.state.intent(situation.serving.name) is None:
-        found.append(_drift(name, record.physical, situation.serving.name, "another index answers to the name"))
-    serving = situation.serving
-    found += _moved_aliases(record, serving.name if serving else None, world.catalog.targets)
-    if serving is None or situation.definition is None or world.state.intent(serving.name) is not None:
-        return tuple(found)
-    facts = compare(name, record.definition, situation.definition).facts
-    return (*found, *(change_of(fact, None, "changed outside rvlstate") for fact in facts))
-
-
-def _moved_aliases(record: Record, serving: str | None, aliases: Mapping[str, str]) -> list[Change]:
-    """Further aliases that lead elsewhere than they were pointed to."""
-    return [
-        Change(
-            address=f"{record.name}.aliases.{alias}",
-            before=record.physical,
-            after=aliases.get(alias),
-            classification=None,
-            reason="the alias was moved by somebody else",
-        )
-        for alias in record.aliases
-        if aliases.get(alias) not in (record.physical, serving)
-    ]
-
-
-def _drift(name: str, before: str | None, after: str | None, reason: str) -> Change:
-    return Change(address=f"{name}.physical", before=before, after=after, classification=None, reason=reason)
 
 
 def classify(judged: Iterable[tuple[Fact, Remedy]]) -> Classification | None:

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
+from rvlstate.plan.deviations import Finding
 from rvlstate.plan.drift import Drift, IndexDrift
 from rvlstate.plan.plan import Change
 from rvlstate.plan.sample import Sample
 from rvlstate.plan.situation import World
+from rvlstate.plan.standing import NextCommand
 
 REASON = "documents in the old layout, which the index does not find as they are meant"
 
@@ -32,11 +34,16 @@ def with_late_writes(drift: Drift, samples: Mapping[str, Sample], world: World) 
     found = {index.name: index for index in drift.indexes}
     for name in sorted(name for name, number in late.items() if number):
         record = world.state.record(name)
-        index = found.get(name, IndexDrift(name=name, physical=record.physical if record else name, changes=()))
+        index = found.get(name, IndexDrift(name=name, physical=record.physical if record else name))
         change = Change(address=f"{name}.documents", before=0, after=late[name], classification=None, reason=REASON)
-        note = f"rvlstate watch {name} brings them into the new layout, and goes on doing so until it is stopped"
-        found[name] = replace(index, changes=(*index.changes, change), notes=(*index.notes, note))
+        findings = (*index.findings, Finding(kind="late", change=change))
+        found[name] = replace(index, findings=findings, commands=(*index.commands, _watch(name)))
     return replace(drift, indexes=tuple(found[name] for name in sorted(found)))
+
+
+def _watch(name: str) -> NextCommand:
+    effect = "brings them into the new layout, and goes on doing so until it is stopped"
+    return NextCommand(words=("watch", name), effect=effect)
 
 
 def about_late(sample: Sample, indexed: int) -> int:

@@ -70,8 +70,12 @@ def _warned(work: Work, hazards: set[Hazard]) -> Work:
 
 
 def unseen_aliases(steps: tuple[Step, ...], world: World) -> tuple[str, ...]:
-    """A warning where indexes go whose aliases this server cannot list: those that nobody declared go unseen."""
-    going = sorted({name for step in steps for name in _replaced(step.operation)})
+    """A warning where indexes go whose aliases this server cannot list: those that nobody declared go unseen.
+
+    To an index that this very plan makes, and gives up again, nobody can have pointed an alias.
+    """
+    replaced = {name for step in steps for name in _replaced(step.operation)}
+    going = sorted(name for name in replaced if world.catalog.index(name) is not None)
     if not going or world.server.can("alias_list"):
         return ()
     return (

@@ -34,7 +34,7 @@ def payload_hazards(rewriting: Rewriting, world: World, build: Impact) -> tuple[
     hazards.append(Hazard(code="REWRITES_DOCUMENTS", message=_rewritten(rewriting)))
     hazards += [Hazard(code="RUNS_USER_CODE", message=f"runs {code}.") for code in _user_code(rewriting, changing)]
     hazards += _staged_keys(rewriting.rewrite, build)
-    hazards += _shared(situation, world)
+    hazards += _shared(situation, world, rewriting.given_up)
     return tuple(hazards)
 
 
@@ -131,11 +131,12 @@ def _user_code(rewriting: Rewriting, changing: Iterable[tuple[Fact, Remedy]]) ->
     )
 
 
-def _shared(situation: Situation, world: World) -> list[Hazard]:
+def _shared(situation: Situation, world: World, given_up: Rewrite | None) -> list[Hazard]:
     serving = situation.serving
     if serving is None:
         return []
-    own = {serving.name, situation.next_physical, *situation.leftovers, *taken_up(situation.pending)}
+    ours = (*situation.leftovers, *taken_up(situation.pending), *taken_up(given_up))
+    own = {serving.name, situation.next_physical, *ours}
     return [
         Hazard(code="SHARED_DOCUMENTS", message=f"{index.name} reads the same documents as {serving.name}.")
         for index in world.catalog.indexes

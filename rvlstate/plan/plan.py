@@ -11,6 +11,9 @@ from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations import AnyOperation
 from rvlstate.plan.remedies import Classification
 
+Basis: TypeAlias = Literal["declared", "recorded"]
+"""What a plan leads to: what the schema files declare, or (a repair) what was last applied."""
+
 Action: TypeAlias = Literal["create", "update", "delete", "adopt", "no-op"]
 
 
@@ -95,7 +98,7 @@ class Plan:
     """A whole plan; the same inputs give the same plan, `created_at` aside.
 
     `live` is what it was made for (see `stale.snapshot`); `targets` are the names that it was limited to; `address`
-    is the server, without secrets.
+    is the server, without secrets. `basis` says what it leads to.
     """
 
     project: str
@@ -113,6 +116,7 @@ class Plan:
     address: str = ""
     created_at: str = ""
     rvlstate_version: str = ""
+    basis: Basis = "declared"
 
     @property
     def id(self) -> str:
@@ -125,6 +129,7 @@ class Plan:
                 self.live_fingerprint,
                 self.desired_fingerprint,
                 list(self.targets),
+                *([self.basis] if self.basis != "declared" else []),
             ]
         )
 

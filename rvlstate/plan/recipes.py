@@ -13,7 +13,7 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.field import INTEGERS, Field, VectorField
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
-from rvlstate.plan.document_steps import give_up, hook, renamed_fields
+from rvlstate.plan.document_steps import give_up, hook, known_failures, renamed_fields
 from rvlstate.plan.names import drop_aliases, move_aliases, release_old_name
 from rvlstate.plan.operations import (
     AddFields,
@@ -140,6 +140,7 @@ def _verified_again(task: Task, physical: str, serving: LiveIndex) -> list[AnyOp
             definition=canonicalise(wanted.definition),
             against=serving.name,
             same_documents=_keeps_documents(serving.definition, wanted.definition),
+            known_failures=known_failures(task, serving.name),
             checks=wanted.checks,
             renamed=renamed_fields(task),
             after_cutover=True,
@@ -163,6 +164,8 @@ def _build(task: Task, physical: str, serving: LiveIndex | None) -> list[AnyOper
             definition=canonicalise(definition),
             against=serving.name if serving else None,
             same_documents=serving is not None and _keeps_documents(serving.definition, definition),
+            known_failures=known_failures(task, serving.name) if serving else 0,
+            finds=serving is None,
             checks=situation.wanted.checks if serving else (),
             renamed=renamed_fields(task),
         ),
@@ -236,7 +239,16 @@ def _outcome(task: Task, physical: str) -> Record:
         aliases=wanted.aliases,
         scales=_scales(task),
         versions=tuple((name, settings.version) for name, settings in wanted.fields if settings.version),
+        counted=_counted(task, physical),
     )
+
+
+def _counted(task: Task, physical: str) -> int:
+    """The failures that an index had when it was taken over; what is built tells them when it is built."""
+    record, live = task.situation.record, task.world.catalog.index(physical)
+    if record is not None:
+        return record.counted if record.physical == physical else 0
+    return live.statistics.failures if live is not None else 0
 
 
 def _scales(task: Task) -> tuple[tuple[str, float], ...]:

@@ -92,6 +92,7 @@ def recreate(task: Task, outcome: Record) -> list[AnyOperation]:
             physical=rewrite.target,
             definition=rewrite.after,
             against=None,
+            finds=True,
             checks=checks,
             baseline=baseline if checks else "",
             renamed=renamed_fields(task),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rvlstate.model.address import hash_tag
 from rvlstate.model.canonical import canonicalise
 from rvlstate.plan.document_steps import hook, rehearse, settle
 from rvlstate.plan.names import drop_aliases, move_aliases
@@ -26,11 +27,13 @@ from rvlstate.plan.operations import (
     HoldCutover,
     KeepOld,
     PointAlias,
+    RecordIndex,
     TakeName,
     VerifyIndex,
 )
 from rvlstate.plan.phases import is_cut_over
 from rvlstate.plan.replacing_parts import Parts
+from rvlstate.plan.situation import taken_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +121,10 @@ class Replacing(Parts):
         aliases = task.world.catalog.targets
         if task.world.catalog.index(self.name) is not None:
             return [*further, TakeName(name=self.name, physical=physical, serves=serves, atomic=task.atomic)]
-        before = aliases.get(self.name)
-        if before == physical and task.world.state.record(self.name) == serves:
-            return [*further]
+        before, record = aliases.get(self.name), task.world.state.record(self.name)
+        if before == physical:
+            known = record is not None and record.learned_by(serves) == record
+            return [*([] if known else [RecordIndex(serves=serves)]), *further]
         return [PointAlias(name=self.name, physical=physical, before=before, serves=serves), *further]
 
     def _further(self, physical: str) -> list[PointAlias]:
@@ -184,11 +188,17 @@ class Replacing(Parts):
         """An alias of our own beside the name, where nobody else has it and the server lets it lead there."""
         catalog = self.task.world.catalog
         ours = {self.rewrite.physical, self.rewrite.target, self.rewrite.interim}
-        taken = self.task.is_reserved(alias) or catalog.resolve(alias) not in {None, *ours}
-        if taken or catalog.targets.get(alias) == physical or not self.task.world.server.can("cross_slot_aliases"):
+        gone = {*taken_up(self.task.given_up)} - ours
+        taken = self.task.is_reserved(alias) or catalog.resolve(alias) not in {None, *ours, *gone}
+        if taken or catalog.targets.get(alias) == physical or not self._may_lead(alias, physical):
             return []
         own = tuple(sorted(ours - {""}))
-        return [PointAlias(name=alias, physical=physical, before=catalog.targets.get(alias), beside=own)]
+        before = catalog.targets.get(alias)
+        return [PointAlias(name=alias, physical=physical, before=None if before in gone else before, beside=own)]
+
+    def _may_lead(self, alias: str, physical: str) -> bool:
+        """Whether the server lets an alias lead to an index, which may have to be in the same slot."""
+        return self.task.world.server.can("cross_slot_aliases") or hash_tag(alias) == hash_tag(physical)
 
     def _unpointed(self, alias: str, physical: str) -> list[AnyOperation]:
         there = self.task.world.catalog.targets.get(alias) == physical

@@ -10,7 +10,7 @@ from rvlstate.model.canonical import canonicalise
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
-from rvlstate.plan.document_steps import pace_of, renamed_fields, write
+from rvlstate.plan.document_steps import known_failures, pace_of, renamed_fields, write
 from rvlstate.plan.effects import Pace
 from rvlstate.plan.operations import PromoteDocuments, RewriteDocuments, StageDocuments, VerifyIndex
 from rvlstate.plan.phases import companions
@@ -125,6 +125,7 @@ class Parts:
             definition=canonicalise(self.first_definition),
             against=against,
             same_documents=same,
+            known_failures=known_failures(self.task, against) if against else 0,
             checks=self.task.situation.wanted.checks if against else (),
             renamed=renamed_fields(self.task),
             moves=self.rewrite.moves,

@@ -14,7 +14,7 @@ from rvlstate.plan import judge, phases
 from rvlstate.plan.documents import DocumentWork, document_work
 from rvlstate.plan.promotion import unstageable
 from rvlstate.plan.remedies import Remedy, overlap
-from rvlstate.plan.situation import Situation, World, situate_all
+from rvlstate.plan.situation import Situation, World, situate_all, taken_up
 
 Judged = tuple[tuple[Fact, Remedy], ...]
 
@@ -236,7 +236,7 @@ def unshareable(rewriting: Rewriting, world: World) -> tuple[str, ...]:
     if rewrite is None or not rewrite.touches_documents:
         return ()
     own = {rewrite.physical, rewrite.target, situation.next_physical, *situation.leftovers, *situation.replaced}
-    own |= {rewrite.members, rewrite.scratch, rewrite.interim}
+    own |= {rewrite.members, rewrite.scratch, rewrite.interim, *taken_up(rewriting.given_up)}
     return tuple(
         f"{rewrite.name}: its documents must not be rewritten, since {index.name} reads the same ones and would lose "
         f"them ({reason}): {_advice(rewrite)}"

@@ -202,4 +202,5 @@ def _record(rollback: Rollback, physical: str, world: World) -> Record:
     """What the state said before the change; of a backup that does not tell, as far as the rewrite does."""
     present, before = world.state.record(rollback.name), rollback.record
     base = before or present or Record(name=rollback.name, physical=physical, definition=rollback.rewrite.before)
-    return replace(base, name=rollback.name, physical=physical, definition=canonicalise(rollback.rewrite.before))
+    definition = canonicalise(rollback.rewrite.before)
+    return replace(base, name=rollback.name, physical=physical, definition=definition, counted=0)

@@ -35,7 +35,7 @@ class World:
 
     `foreign` maps physical indexes to the other project that manages them; `address` says which server this is;
     `samples` maps a declared index to what some of its documents told; `project` names whose state it is, and `now` is
-    the time, in ms since 1970.
+    the time, in ms since 1970. `copies` are indexes that the state does not know, over staged copies that are there.
     """
 
     catalog: Catalog
@@ -46,6 +46,7 @@ class World:
     samples: Mapping[str, Sample] = field(default_factory=dict)
     project: str = ""
     now: int = 0
+    copies: frozenset[str] = frozenset()
 
     def definition(self, index: LiveIndex) -> IndexDefinition:
         """The definition of a live index, with what FT.INFO hides filled in from what was recorded."""

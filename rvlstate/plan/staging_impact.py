@@ -7,6 +7,7 @@ from dataclasses import replace
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan.document_impact import DocumentCosts
 from rvlstate.plan.plan import Impact
+from rvlstate.plan.staging_memory import RUN_BYTES, beside_copies, beside_index
 
 STAGE_SECONDS = 60e-6
 """Seconds to read, transform and copy a document (measured; writers at work make it longer)."""
@@ -25,22 +26,34 @@ COPY_OVERHEAD_BYTES = 200
 
 
 def with_staging(impact: Impact, rewrite: Rewrite, known: DocumentCosts) -> Impact:
-    """The impact of building the new index with that of staging, catching up and promoting."""
-    todo = _todo(known)
-    copying = todo * STAGE_SECONDS * (1 + CATCH_UP_SHARE)
-    if known.max_docs_per_second:
+    """The impact of building the new index with that of staging, catching up and promoting: of what is still to do.
+
+    Once the new index is ready it is built, and its copies are there: both are part of what the server uses already.
+    """
+    todo, made = _todo(known), rewrite.phase != "staging"
+    copying = todo * STAGE_SECONDS * _passes(rewrite)
+    if known.max_docs_per_second and rewrite.phase != "promoting":
         copying = max(copying, known.documents / known.max_docs_per_second)
-    builds = 2 if rewrite.interim else 1
+    builds = (2 if rewrite.interim else 1) - (1 if made else 0)
+    memory = (0 if made else _copies_bytes(impact, rewrite, known)) - (0 if builds else impact.index_bytes)
+    if builds:
+        memory += round(known.documents * beside_index(rewrite)) + RUN_BYTES
     return replace(
         impact,
         documents_written=todo,
         bytes_read=round(known.documents * known.sample.bytes_read) if known.sample else 0,
-        bytes_written=_written(impact, todo, known),
-        peak_memory_bytes=impact.peak_memory_bytes + _copies_bytes(impact, todo, known),
+        bytes_written=0 if made else _written(impact, todo, known),
+        peak_memory_bytes=impact.peak_memory_bytes + memory,
         estimated_seconds=round(copying + builds * impact.estimated_seconds + _promotion(rewrite, todo), 3),
         bad_documents=_bad(known),
         basis="; ".join(part for part in (impact.basis, _basis(known, builds)) if part),
     )
+
+
+def _passes(rewrite: Rewrite) -> float:
+    """How much of a first pass is still to be gone through."""
+    first = 1.0 if rewrite.phase == "staging" else 0.0
+    return first + (0.0 if rewrite.phase == "promoting" else CATCH_UP_SHARE)
 
 
 def staged_key_seconds(rewrite: Rewrite, documents: int, build_seconds: float) -> float:
@@ -65,11 +78,13 @@ def _written(impact: Impact, todo: int, known: DocumentCosts) -> int:
     return round(todo * known.sample.bytes_written) if known.sample else impact.bytes_written
 
 
-def _copies_bytes(impact: Impact, todo: int, known: DocumentCosts) -> int:
-    """What the copies take: as a sample of documents suggests, else by their new values."""
+def _copies_bytes(impact: Impact, rewrite: Rewrite, known: DocumentCosts) -> int:
+    """What the copies take: as a sample of documents suggests, else by their new values; with what is beside them."""
+    todo = _todo(known)
+    beside = todo * beside_copies(rewrite)
     if known.sample and known.sample.memory_after:
-        return round(todo * known.sample.memory_after)
-    return _written(impact, todo, known) + todo * COPY_OVERHEAD_BYTES
+        return round(todo * known.sample.memory_after) + beside
+    return _written(impact, todo, known) + todo * COPY_OVERHEAD_BYTES + beside
 
 
 def _bad(known: DocumentCosts) -> int:

@@ -20,8 +20,8 @@ from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.build import build_plan
 from rvlstate.plan.operations import GiveUpRewrite
-from rvlstate.plan.phases import present
-from rvlstate.plan.plan import Plan
+from rvlstate.plan.phases import lost_words, present
+from rvlstate.plan.plan import Basis, Plan
 from rvlstate.plan.situation import World
 
 Command = Literal["apply", "cutover", "complete"]
@@ -31,17 +31,20 @@ Command = Literal["apply", "cutover", "complete"]
 class Errand:
     """What a command is for: the declared set as the planner is to see it, and the one index that it is about.
 
-    `name` is "" for whatever the set and the targets say.
+    `name` is "" for whatever the set and the targets say. `basis`: the set is that of the schema files, or what was
+    last applied.
     """
 
     command: Command = "apply"
     desired: Desired
     name: str = ""
+    basis: Basis = "declared"
 
     def plan(self, world: World, targets: tuple[str, ...] = (), *, created_at: str = "", version: str = "") -> Plan:
         """The plan of this moment. Raises what `build_plan` does, and ChangeRefusedError where it makes no sense."""
         if not self.name:
-            return build_plan(self.desired, world, targets=targets, created_at=created_at, version=version)
+            plan = build_plan(self.desired, world, targets=targets, created_at=created_at, version=version)
+            return replace(plan, basis=self.basis)
         rewrite = _begun(self, world)
         _refuse_wrong_phase(self.command, rewrite)
         whole = build_plan(self.desired, world, targets=(self.name,), created_at=created_at, version=version)
@@ -116,6 +119,8 @@ def _begun(errand: Errand, world: World) -> Rewrite:
             "no schema declares it any more, so nobody can tell whether the change that was begun is still wanted",
             f"restore its schema file, or take the change back with rvlstate rollback {name}.",
         )
+    if rewrite.is_lost:
+        raise _refused(errand.command, name, lost_words(rewrite), "rvlstate status says how it stands.")
     if canonicalise(wanted.definition) != rewrite.after:
         raise _declared_otherwise(errand.command, rewrite)
     return rewrite

@@ -8,6 +8,7 @@ from rvlstate.model.canonical import canonicalise
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.state import Record
 from rvlstate.plan import judge
+from rvlstate.plan.deviations import drift_of
 from rvlstate.plan.document_impact import better_built_anew
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.held import held_words, phase_notes
@@ -15,10 +16,11 @@ from rvlstate.plan.impact import Costs, estimate_build, memory_hazard, memory_re
 from rvlstate.plan.needs import unmet_needs
 from rvlstate.plan.operations import AnyOperation, DropIndex
 from rvlstate.plan.payload import payload_hazards, sample_notes
-from rvlstate.plan.phases import keeps_for
+from rvlstate.plan.phases import is_cut_over, keeps_for
 from rvlstate.plan.plan import Action, Impact, IndexPlan
 from rvlstate.plan.queries import query_notes
 from rvlstate.plan.recipes import carry_out
+from rvlstate.plan.recovery import forgotten_words
 from rvlstate.plan.remedies import Classification
 from rvlstate.plan.removal import clear_abandoned, remove
 from rvlstate.plan.rewriting import Rewriting, rewriting_of, unshareable
@@ -105,12 +107,19 @@ def _obstacles(task: Task, rewriting: Rewriting, impact: Impact) -> tuple[str, .
     needs = unmet_needs(wanted.name, canonicalise(wanted.definition), world.server) if builds(task) else ()
     too_big = memory_refusal(impact, task.costs) if builds(task) else ""
     return (
+        *([f"{wanted.name}: {forgotten_words(unknown)}"] if (unknown := _unknown(situation, world)) else []),
         *judge.refusals(rewriting.judged, situation, world),
         *rewriting.refusals,
         *unshareable(rewriting, world),
         *needs,
         *([f"{wanted.name}: {too_big}"] if too_big else []),
     )
+
+
+def _unknown(situation: Situation, world: World) -> tuple[str, ...]:
+    """The index that would be taken into management although a change has left it in its middle."""
+    serving = situation.serving
+    return (serving.name,) if serving is not None and serving.name in world.copies else ()
 
 
 def _index_plan(
@@ -135,10 +144,10 @@ def _index_plan(
         name=wanted.name,
         action=_action(task, operations),
         classification="refused" if refused else _class(task, operations),
-        physical_before=situation.serving.name if situation.serving else None,
+        physical_before=_physical_before(task),
         physical_after=_physical_after(task),
         changes=judge.changes_of(rewriting.judged),
-        drift=judge.drift_of(situation, world),
+        drift=drift_of(situation, world),
         unverifiable=unverifiable,
         hazards=tuple(sorted({hazard for hazard in hazards if hazard is not None})),
         impact=impact,
@@ -165,7 +174,7 @@ def _downtime(task: Task) -> Hazard | None:
 
 
 def _action(task: Task, operations: tuple[AnyOperation, ...]) -> Action:
-    if task.classification == "recreate" and task.begun:
+    if task.begun and (task.classification == "recreate" or _is_phased(task)):
         return "update"
     if task.situation.serving is None:
         return "create"
@@ -178,11 +187,23 @@ def _action(task: Task, operations: tuple[AnyOperation, ...]) -> Action:
 
 
 def _class(task: Task, operations: tuple[AnyOperation, ...]) -> Classification | None:
-    if task.situation.serving is None and task.classification != "recreate":
+    if task.situation.serving is None and task.classification != "recreate" and not (task.begun and _is_phased(task)):
         return "in_place"
     if task.classification is None and any(operation.commands for operation in operations):
         return "in_place"
     return task.classification
+
+
+def _is_phased(task: Task) -> bool:
+    return task.rewrite is not None and task.rewrite.phased
+
+
+def _physical_before(task: Task) -> str | None:
+    """The index that serves, or is to; in front of a cutover the old one, wherever somebody led the name."""
+    rewrite, serving = task.rewrite, task.situation.serving
+    if task.begun and rewrite is not None and rewrite.phased and not is_cut_over(rewrite):
+        return rewrite.physical if task.world.catalog.index(rewrite.physical) is not None else None
+    return serving.name if serving else None
 
 
 def _physical_after(task: Task) -> str | None:

@@ -8,6 +8,7 @@ from rvlstate.model.catalog import LiveIndex
 from rvlstate.plan.document_impact import DocumentCosts, with_rewrite
 from rvlstate.plan.impact import estimate_build, estimate_scan
 from rvlstate.plan.payload import bytes_written
+from rvlstate.plan.phases import is_cut_over
 from rvlstate.plan.plan import Impact
 from rvlstate.plan.rewriting import Judged
 from rvlstate.plan.staging_impact import with_staging
@@ -15,8 +16,16 @@ from rvlstate.plan.task import Task
 
 
 def builds(task: Task) -> bool:
-    """Whether an index is built."""
+    """Whether an index is still to be built."""
+    if _is_built(task):
+        return task.rewrite is not None and bool(task.rewrite.interim)
     return task.situation.serving is None or task.classification not in (None, "refused")
+
+
+def _is_built(task: Task) -> bool:
+    """Whether the first new index of a change in phases is there, as an earlier run left it."""
+    rewrite = task.rewrite
+    return task.begun and rewrite is not None and rewrite.phased and rewrite.phase != "staging"
 
 
 def impact_of(task: Task, judged: Judged) -> Impact:
@@ -33,6 +42,8 @@ def impact_of(task: Task, judged: Judged) -> Impact:
         rate=task.world.state.rewrite_rate(task.name),
         max_docs_per_second=task.situation.wanted.max_docs_per_second,
     )
+    if not rewrite.touches_documents and _is_built(task):
+        return replace(impact, estimated_seconds=0.0, peak_memory_bytes=impact.peak_memory_bytes - impact.index_bytes)
     if not rewrite.touches_documents:
         downtime = impact.estimated_seconds if rewrite.strategy == "recreate" else 0.0
         return replace(impact, search_downtime_seconds=downtime)
@@ -42,14 +53,28 @@ def impact_of(task: Task, judged: Judged) -> Impact:
 
 
 def _with_settling(impact: Impact, task: Task) -> Impact:
-    return replace(impact, estimated_seconds=round(impact.estimated_seconds + task.settle + task.keeps_for, 3))
+    """With the waits behind the cutover, unless the plan stops in front of it."""
+    waits = 0.0 if _stops_at_a_hold(task) else task.settle + _kept(task)
+    return replace(impact, estimated_seconds=round(impact.estimated_seconds + waits, 3))
+
+
+def _stops_at_a_hold(task: Task) -> bool:
+    rewrite = task.rewrite
+    before = rewrite is not None and rewrite.phased and not is_cut_over(rewrite)
+    return before and task.situation.wanted.cutover == "manual"
+
+
+def _kept(task: Task) -> float:
+    """For how many seconds a run does nothing but keep an old index up to date."""
+    rewrite = task.rewrite
+    if rewrite is None or not rewrite.touches_documents or _stops_at_a_hold(task):
+        return 0.0
+    return task.keeps_for
 
 
 def while_busy(impact: Impact, task: Task) -> Impact:
     """The same without the time for which an old index is only kept, in which the server has nothing to do."""
-    rewrite = task.rewrite
-    kept = task.keeps_for if rewrite is not None and rewrite.touches_documents else 0.0
-    return replace(impact, estimated_seconds=max(impact.estimated_seconds - kept, 0.0))
+    return replace(impact, estimated_seconds=max(impact.estimated_seconds - _kept(task), 0.0))
 
 
 def index_impact(task: Task) -> Impact:

@@ -37,7 +37,16 @@ from rvlstate.runtime.identity import Identity
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.lessons import Lessons
-from rvlstate.runtime.outcome import Report, StepOutcome, downtime, downtimes, positioned, standings, was_created
+from rvlstate.runtime.outcome import (
+    Report,
+    StepOutcome,
+    downtime,
+    downtimes,
+    how_to_go_on,
+    positioned,
+    standings,
+    was_created,
+)
 from rvlstate.runtime.run_report import FinalResult, estimate_figures
 from rvlstate.runtime.state_store import StateStore
 from rvlstate.runtime.stop import StopRequest
@@ -91,8 +100,9 @@ class Execution:
         except RvlstateError as error:
             stopped = isinstance(error, InterruptedRunError | LockLostError | ServerUnreachableError | StateError)
             result = "interrupted" if stopped else "failed"
-            self._close(result, str(error))
-            raise self._with_table(error) from error
+            told = self._with_table(error)
+            self._close(result, str(told))
+            raise told from error
         finally:
             self.on_event(RunFinished(run=self.run, result=result, seconds=time.monotonic() - began))
         return self._ended(time.monotonic() - began)
@@ -262,9 +272,7 @@ class Execution:
         # After a rollback apply would lead forward. Where a gate failed the index is gone, and apply builds it again.
         if self.operation == "rollback" or (self.operation != "apply" and not isinstance(error, GateFailedError)):
             (name,) = {step.index for step in self.plan.steps}
-            error.next_step = (
-                f"mend the cause if there is one, then run rvlstate {self.operation} {name}: it goes on from here."
-            )
+            error.next_step = how_to_go_on(self.state, self.operation, name)
         lines = standings(self.plan.steps, self.outcomes)
         if not self.failures and not isinstance(error, LockLostError):  # its successor may have come further
             lines += downtimes(self.state, self.plan.steps, self.outcomes)

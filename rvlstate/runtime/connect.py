@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.connection import ConnectionPool, HiredisRespSerializer
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, RedisClusterException
 from redis.retry import Retry
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
-from rvlstate.errors import ServerUnreachableError
+from rvlstate.errors import PermissionMissingError, ServerUnreachableError
 from rvlstate.runtime.server_errors import is_authentication, is_loading, is_unavailable
 from rvlstate.runtime.server_url import ServerUrl, embedded_folder, parse_server_url
 from rvlstate.runtime.unreachable import reachable
@@ -35,6 +37,7 @@ ASK_ATTEMPTS = 4
 RESENDS = 3
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
+REFUSED = re.compile(r"run the '(?P<command>[^']+)' command")
 CHUNK = 250
 """Commands sent at once: the replies of more of them would pile up in the server's memory."""
 
@@ -119,7 +122,8 @@ class Connection:
 def connect(url: str, *, protocol: int = 3) -> Connection:
     """Clients of the server that `url` names, which has answered and has loaded its data when this returns.
 
-    Raises ServerUnreachableError without any password, EmbeddedServerError when an embedded server does not start.
+    Raises ServerUnreachableError without any password, EmbeddedServerError when an embedded server does not start,
+    PermissionMissingError for a user who may not ask a cluster for its slots.
     """
     target = parse_server_url(url)
     folder = embedded_folder(target)
@@ -129,8 +133,24 @@ def connect(url: str, *, protocol: int = 3) -> Connection:
 
         started = parse_server_url(start_server(folder).url)
         target = ServerUrl(plain=started.plain, display=target.display, cluster=started.cluster)
-    with reachable(target.display):
+    with reachable(target.display), _permitted(target):
         return _cluster(target, protocol) if target.cluster else _single(target, protocol)
+
+
+@contextmanager
+def _permitted(target: ServerUrl) -> Iterator[None]:
+    """Turn a refusal of what connecting to a cluster takes into PermissionMissingError."""
+    try:
+        yield
+    except (NoPermissionError, RedisClusterException) as error:
+        refusal: BaseException | None = error
+        while refusal is not None and not isinstance(refusal, NoPermissionError):
+            refusal = refusal.__cause__ or refusal.__context__  # the library takes it for a server without a cluster
+        match = REFUSED.search(str(refusal))
+        if match is None:
+            raise
+        user = unquote(urlsplit(target.plain).username or "default")
+        raise PermissionMissingError(user, (match["command"].upper(),)) from error
 
 
 def command(client: Any, *parts: Any) -> Any:

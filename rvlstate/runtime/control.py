@@ -15,7 +15,7 @@ from rvlstate.errors import StateError
 from rvlstate.runtime.clock import iso_utc
 from rvlstate.runtime.identity import Identity, presentable
 from rvlstate.runtime.journal import EVENTS_KEPT, Journal
-from rvlstate.runtime.lock_info import LockInfo, parse_lock
+from rvlstate.runtime.lock_info import DEAF, LockInfo, parse_lock
 from rvlstate.runtime.scripts import KeysClient, keys_as_expected, parse_record, run_script
 from rvlstate.runtime.state_keys import StateKeys
 
@@ -30,9 +30,6 @@ CONFIRM_SECONDS = 3.0
 LOOK_AGAIN_SECONDS = 0.05
 ENDS_WELL = ("resume", "abort")
 """Orders that were obeyed if the run has ended since."""
-
-DEAF = ("import", "state rebuild", "watch")
-"""Operations that take no orders: each ends within moments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

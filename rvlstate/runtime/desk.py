@@ -20,6 +20,7 @@ from rvlstate.runtime.backup.writer import BackupWriter
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.hints import Hints
 from rvlstate.runtime.documents.restore import Restoring, forget_notes
+from rvlstate.runtime.documents.sweep import Tell
 from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.documents.worker import DocumentWorker
 from rvlstate.runtime.gates.keeper import GateKeeper
@@ -70,7 +71,7 @@ class Desk:
     note_settled: Callable[[Rewrite], None] = lambda _: None
     _settled: set[str] = field(default_factory=set)
     _open: ExitStack = field(default_factory=ExitStack)
-    _pacers: dict[int, Pacer] = field(default_factory=dict)
+    _pacers: dict[tuple[int, bool], Pacer] = field(default_factory=dict)
     _functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
     _hints: dict[str, Hints] = field(default_factory=dict)
     _meters: dict[tuple[str, str], Meter] = field(default_factory=dict)
@@ -100,7 +101,9 @@ class Desk:
             )
         writes = folder is not None and effect.mode != "rehearse"
         with BackupWriter(folder) if writes and folder else nullcontext() as originals:
-            worker = self._worker(step, effect.rewrite, effect.pace, PHASES[effect.mode], originals)
+            pacer = self._pacer(effect.pace, frees=_frees_memory(effect))
+            tell = _silent if effect.aside else self._teller(step, PHASES[effect.mode], pacer)
+            worker = self._worker(effect.rewrite, pacer, tell, originals)
             return worker.sweep(effect, self._hints_about(effect))
 
     def _has_begun(self, effect: Sweep) -> bool:
@@ -124,7 +127,8 @@ class Desk:
         """Remove what a rewrite kept beside the documents; from here on no pass could tell what is done."""
         self.note_settled(rewrite)
         self._settled.add(rewrite.id)
-        self._worker(step, rewrite, Pace(), "tidying up", None).tidy(rewrite)
+        pacer = self._pacer(Pace(), frees=True)
+        self._worker(rewrite, pacer, self._teller(step, "tidying up", pacer), None).tidy(rewrite)
         forget_notes(self.connection, self.whose.project, rewrite)
         self._keeper.forget(f"{rewrite.id}:baseline")
 
@@ -176,10 +180,8 @@ class Desk:
     def _keeper(self) -> GateKeeper:
         return GateKeeper(self.connection, self.whose.project, stop=self.stop)
 
-    def _worker(
-        self, step: str, rewrite: Rewrite, pace: Pace, phase: str, originals: BackupWriter | None
-    ) -> DocumentWorker:
-        pacer = self._pacer(pace)
+    def _teller(self, step: str, phase: str, pacer: Pacer) -> Tell:
+        """What tells how far a pass is, now and then."""
         meter = self._meters.setdefault((step, phase), Meter())
 
         def tell(note: str, done: int, total: int, figures: dict[str, float]) -> None:
@@ -189,6 +191,9 @@ class Desk:
                     meter.tell(step, note, done=done, total=total, phase=phase, why=pacer.reason, figures=told)
                 )
 
+        return tell
+
+    def _worker(self, rewrite: Rewrite, pacer: Pacer, tell: Tell, originals: BackupWriter | None) -> DocumentWorker:
         return DocumentWorker(
             self.connection,
             self.whose.project,
@@ -200,21 +205,33 @@ class Desk:
             originals=originals,
         )
 
-    def _pacer(self, pace: Pace) -> Pacer:
+    def _pacer(self, pace: Pace, *, frees: bool = False) -> Pacer:
+        """One for each limit, and one that goes on where memory is full for what gives memory back."""
         limit = pace.max_docs_per_second
-        if limit not in self._pacers:
-            self._pacers[limit] = self._open.enter_context(
+        if (limit, frees) not in self._pacers:
+            self._pacers[limit, frees] = self._open.enter_context(
                 Pacer(
                     stop=self.stop,
                     nodes=self.connection.node_clients,
                     throttle=self.throttle,
                     max_docs_per_second=float(limit),
+                    heeds_memory=not frees,
                 )
             )
-        return self._pacers[limit]
+        return self._pacers[limit, frees]
 
     def _functions_for(self, rewrite: Rewrite) -> Mapping[str, Callable[..., Any]]:
         wanted = {name for item in rewrite.fields for name in functions_of(item.steps)} - self._functions.keys()
         if wanted:
             self._functions |= self._open.enter_context(user_functions(self.whose.folder, sorted(wanted)))
         return self._functions
+
+
+def _frees_memory(effect: Sweep) -> bool:
+    """Whether a pass gives memory back: copies go, or take the place of documents that were there beside them."""
+    renames = effect.mode == "promote" and effect.rewrite.promotion == "rename"
+    return renames or effect.mode in ("retire", "unstage")
+
+
+def _silent(_note: str, _done: int, _total: int, _figures: dict[str, float]) -> None:
+    """Tell nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -30,6 +30,7 @@ from rvlstate.plan.effects import (
     Tally,
     Tidy,
 )
+from rvlstate.runtime.clock import iso_utc, now_ms
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.connect import command as queue_command
 from rvlstate.runtime.fence import Fence, is_fenced
@@ -146,12 +147,13 @@ class Driver:
             case Pause(seconds):
                 self._stop.pause(seconds)
                 self._guard()
-            case Report(note, done, total, figures):
+            case Report(note, done, total, figures, left):
                 told.note, told.figures = note or told.note, {**told.figures, **figures}
-                documents = figures.get("documents")
-                self._on_event(
-                    told.meter.tell(step, note, done=done, total=total, documents=documents, figures=figures)
+                documents = figures.get("documents") if left is None else 0.0
+                event = told.meter.tell(
+                    step, _until(note, left), done=done, total=total, documents=documents, figures=figures
                 )
+                self._on_event(event if left is None else replace(event, eta_seconds=round(left, 1)))
             case Sweep() | Tidy() | Probe() | Recall() | Restore():
                 return self._asked(step, effect, told)
             case RunHook():
@@ -210,6 +212,11 @@ class Driver:
             (memory,) = self._connection.ask([("INFO", "memory")], node)
             gauges.append(Memory(used=int(memory["used_memory"]), limit=int(memory.get("maxmemory", 0))))
         return max(gauges, key=lambda gauge: gauge.used / gauge.limit if gauge.limit else 0.0)
+
+
+def _until(note: str, left: float | None) -> str:
+    """A note with the time of day at which a wait is over."""
+    return note if left is None else f"until {iso_utc(now_ms() + round(left * 1000))}; {note}"
 
 
 def _name(command: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from rvlstate.model.allocation import rounded_up
 from rvlstate.model.field import INTEGERS, VectorField
 from rvlstate.model.rewrite import Rewrite, Source, VectorShape
 from rvlstate.runtime.documents.node import Node
@@ -15,9 +16,6 @@ TYPES = {"hash": "hash", "json": "ReJSON-RL"}
 
 SMALL, HEADER = 64, 6
 """A hash of small values (hash-max-listpack-value) packs them; a larger one has an allocation with a header."""
-
-SMALLEST_STEP = 16
-"""The allocator (jemalloc) rounds up: to this, and from 128 on to a quarter of the power of two below."""
 
 JSON_NUMBER, JSON_INTEGER = 35.0, 21.0
 """Bytes that one number of a JSON array takes (measured, RedisJSON 8.2; as text it has some 20)."""
@@ -66,9 +64,7 @@ def allocated(size: float) -> float:
     """What a value of so many bytes takes in a hash."""
     if size <= SMALL:
         return float(size)
-    wanted = int(size) + HEADER
-    step = max(SMALLEST_STEP, 1 << max(0, (wanted - 1).bit_length() - 3))
-    return float(-(-wanted // step) * step)
+    return float(rounded_up(int(size) + HEADER))
 
 
 def _going(rewrite: Rewrite) -> tuple[str, ...]:

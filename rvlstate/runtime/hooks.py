@@ -7,6 +7,7 @@ import re
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,8 @@ class HookRunner:
         """
         self.stop.check()
         self.guard()
+        if not _hears_of_ends():
+            return HookEnded(problem="it would not be known how it ends: SIGCHLD is ignored in this process")
         began = time.monotonic()
         output, written = os.pipe()
         try:
@@ -145,6 +148,16 @@ class HookRunner:
         """What the command was given by variables."""
         names = {match["name"] for part in argv for match in VARIABLE.finditer(part) if match["name"]}
         return {value for name in names if len(value := self.environ.get(name, "")) >= SHORTEST_SECRET}
+
+
+def _hears_of_ends() -> bool:
+    """Whether exit codes can be had: where SIGCHLD is ignored, as a parent may leave it, every command ends with 0."""
+    if signal.getsignal(signal.SIGCHLD) is not signal.SIG_IGN:
+        return True
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return True
 
 
 def expanded(text: str, environ: Mapping[str, str]) -> str:

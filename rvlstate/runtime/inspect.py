@@ -23,8 +23,9 @@ import redis
 
 from rvlstate.errors import ReplyNotUnderstoodError, ServerError
 from rvlstate.model.catalog import Catalog, LiveIndex, ServerProfile
+from rvlstate.plan.rights import pattern
 from rvlstate.runtime.connect import Connection
-from rvlstate.runtime.permissions import current_user, permission_missing
+from rvlstate.runtime.permissions import permission_missing
 from rvlstate.runtime.replies import parse_index_name, parse_info, parse_names, parse_syndump
 from rvlstate.runtime.server_errors import is_command_permission, is_permission, is_unknown_index
 
@@ -161,9 +162,7 @@ def _resolved(connection: Connection, names: list[str], seen: _Pass) -> tuple[li
 def _catalog(connection: Connection, seen: _Pass, wanted: Sequence[str]) -> Catalog:
     denied = [name for name in wanted if name in seen.unreadable]
     if denied:
-        keys = " ".join(f"~{name}" for name in denied)
-        user = current_user(connection)
-        raise permission_missing(connection, ["FT.INFO"], next_step=f"ask for: ACL SETUSER {user} +ft.info {keys}")
+        raise permission_missing(connection, ["FT.INFO"], keys=tuple(map(pattern, denied)))
     return Catalog(
         indexes=tuple(seen.indexes[name] for name in sorted(seen.indexes)),
         aliases=tuple(sorted(seen.aliases.items())),

@@ -34,6 +34,9 @@ BAD_ROWS_KEPT = 20
 
 LONGEST_REASON = 300
 
+WALKS = ("apply", "cutover", "complete", "rollback")
+"""Operations that walk the steps of a plan: each goes on, or takes back, what the one before left."""
+
 
 class Journal:
     """Records runs and their steps, by the server's clock, and tells about past ones.
@@ -165,12 +168,12 @@ class Journal:
         return tuple(event for event in events if event.run == run_id)
 
     def interrupted(self) -> RunSummary | None:
-        """The latest run that was interrupted and after which no run of its operation came."""
+        """The latest run that was interrupted and after which none came that could have gone on with it."""
         seen: set[str] = set()
         for run in self.list_runs(100):
             if run.result == "interrupted" and run.operation not in seen:
                 return run
-            seen.add(run.operation)
+            seen |= {*WALKS, run.operation} if run.operation in WALKS else {run.operation}
         return None
 
     def read_events(self, after: str = "", limit: int = 100) -> tuple[Event, ...]:

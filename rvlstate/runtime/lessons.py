@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rvlstate.model.state import Record
-from rvlstate.plan.operations import AwaitBuild, GiveUpRewrite, RewriteDocuments, SettleDocuments
+from rvlstate.plan.operations import (
+    AddFields,
+    AwaitBuild,
+    GiveUpRewrite,
+    RewriteDocuments,
+    SettleDocuments,
+    VerifyIndex,
+)
 from rvlstate.plan.plan import Step
 
 LEAST_SECONDS, LEAST_DOCUMENTS = 0.5, 1000
@@ -18,10 +25,12 @@ class Lessons:
     """What the steps of one run told about each declared index."""
 
     _learned: dict[str, dict[str, float | int]] = field(default_factory=dict)
+    _counted: dict[str, int] = field(default_factory=dict)
 
     def take(self, step: Step, figures: Mapping[str, float], seconds: float) -> None:
-        """Note the rate of a build or of a rewrite, and failures that documents in the old layout were counted as."""
+        """Note the rate of a build or of a rewrite, and failures, of the old layout and of a build."""
         own = self._learned.setdefault(step.index, {})
+        self._count(step, figures)
         match step.operation:
             case AwaitBuild():
                 _note_rate(own, "build_rate", figures.get("documents", 0.0), seconds)
@@ -35,8 +44,21 @@ class Lessons:
 
     def applied(self, record: Record) -> Record:
         """The record with what was learnt about its index."""
-        known: dict[str, float | int] = self._learned.get(record.name, {})
+        known: dict[str, float | int] = dict(self._learned.get(record.name, {}))
+        if record.physical in self._counted:
+            known["counted"] = self._counted[record.physical]
         return replace(record, **known)  # type: ignore[arg-type]
+
+    def _count(self, step: Step, figures: Mapping[str, float]) -> None:
+        match step.operation:
+            case AwaitBuild(physical=physical) | VerifyIndex(physical=physical):
+                pass
+            case AddFields(serves=serves):
+                physical = serves.physical
+            case _:
+                return
+        if "indexing_failures" in figures:
+            self._counted[physical] = int(figures["indexing_failures"])
 
 
 def _note_rate(own: dict[str, float | int], name: str, documents: float, seconds: float) -> None:

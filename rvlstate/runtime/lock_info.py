@@ -11,6 +11,9 @@ from rvlstate.runtime.identity import presentable
 from rvlstate.runtime.scripts import KeysClient, keys_as_expected, parse_record
 from rvlstate.runtime.state_keys import StateKeys
 
+DEAF = ("import", "state rebuild", "watch")
+"""Operations that take no orders: each ends within moments."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockInfo:
@@ -99,10 +102,11 @@ def _record(text: str) -> dict[str, str]:
 
 def lock_held(info: LockInfo) -> LockHeldError:
     """The error for everybody but the holder."""
+    waits = "wait for it (--lock-timeout 60)"
+    if info.operation not in DEAF:
+        waits += ", stop it (rvlstate abort: it ends where it can be gone on with)"
     return LockHeldError(
-        info.describe(),
-        info.id,
-        next_step=f"wait for it (--lock-timeout 60), or if that process is dead: rvlstate unlock {info.id}",
+        info.describe(), info.id, next_step=f"{waits}, or if that process is dead: rvlstate unlock {info.id}"
     )
 
 

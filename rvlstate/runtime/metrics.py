@@ -1,6 +1,7 @@
 """What a run, or a look at drift, tells a monitoring system: Prometheus metrics that are kept from events.
 
-Labels are bounded: a project, the indexes of its plan, operations, and the words for results; never a run or a key.
+Labels are bounded: a project, a command, the indexes of its plan, operations, and the words for results; never a run
+or a key. `command` keeps apart what several commands of a project tell in files that one exporter reads.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ DOCUMENTS: Mapping[str, tuple[str, ...]] = {
 }
 """What became of documents -> the figures that count it: while a step goes on, and at its end."""
 
+DOCUMENT_STEPS = "_documents"
+"""What the operations end with that go through documents."""
+
 STAGING = "stage_documents"
 """The operation whose writes are copies, not documents."""
 
@@ -56,13 +60,18 @@ class _Step:
 
 
 class Metrics:
-    """Metrics of one project in one process; takes events from several threads."""
+    """Metrics of one project and one command in one process; takes events from several threads."""
 
     def __init__(
-        self, project: str, *, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time
+        self,
+        project: str,
+        command: str = "apply",
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.registry = CollectorRegistry()
-        self._project, self._clock, self._now = project, clock, now
+        self._all, self._clock, self._now = (project, command), clock, now
         self._lock = threading.Lock()
         self._steps: dict[str, _Step] = {}
         self._told, self._began = "", clock()
@@ -86,10 +95,16 @@ class Metrics:
         self._looked = self._gauge("drift_check_timestamp_seconds", "When drift was last looked for, since 1970.")
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"rvlstate_{name}", text, ("project", *labels), registry=self.registry)
+        return Gauge(f"rvlstate_{name}", text, ("project", "command", *labels), registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"rvlstate_{name}", text, ("project", *labels), registry=self.registry)
+        return Counter(f"rvlstate_{name}", text, ("project", "command", *labels), registry=self.registry)
+
+    def expect_run(self) -> None:
+        """Say that a run may come: nothing is in progress, and what is counted begins at 0."""
+        for gauge in (self._run, self._waiting):
+            gauge.labels(*self._all).set(0)
+        self._retries.labels(*self._all)
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
@@ -99,14 +114,14 @@ class Metrics:
     def _take(self, event: Event) -> None:
         match event:
             case LockAwaited():
-                self._held.labels(self._project).set(1)
-                self._waiting.labels(self._project).set(1)
+                self._held.labels(*self._all).set(1)
+                self._waiting.labels(*self._all).set(1)
             case RunStarted():
                 self._begin_run()
             case StepStarted() | StepProgressed() | StepFinished() | StepFailed() | StepSkipped():
                 self._take_step(event)
             case CommandRetried():
-                self._retries.labels(self._project).inc()
+                self._retries.labels(*self._all).inc()
             case LateWritesFound():
                 self._count(event.index, "written", event.converted)
                 self._count(event.index, "bad", event.bad)
@@ -127,18 +142,18 @@ class Metrics:
             case StepFailed():
                 self._fail(event)
             case StepSkipped():
-                self._ends.labels(self._project, _index_of(event.step), "skipped").inc()
+                self._ends.labels(*self._all, _index_of(event.step), "skipped").inc()
 
     def tell_run(self, result: str, ended: float, seconds: float) -> None:
         """How the last run ended, when (seconds since 1970), and how long it took."""
         self._told = result
-        self._run.labels(self._project).set(0)
+        self._run.labels(*self._all).set(0)
         for step in list(self._steps):
             self._close(step)
         for known in RUN_RESULTS:
-            self._result.labels(self._project, known).set(known == result)
-        self._ended.labels(self._project).set(ended)
-        self._took.labels(self._project).set(seconds)
+            self._result.labels(*self._all, known).set(known == result)
+        self._ended.labels(*self._all).set(ended)
+        self._took.labels(*self._all).set(seconds)
 
     def tell_end(self, result: str) -> None:
         """How the command ended as a whole, "" for well: counts where no run told of its end, or said it was done."""
@@ -149,41 +164,51 @@ class Metrics:
 
     def tell_lock(self, *, held: bool) -> None:
         """Whether somebody holds the lock."""
-        self._held.labels(self._project).set(held)
+        self._held.labels(*self._all).set(held)
 
     def tell_drift(self, drifted: Mapping[str, int], unmanaged: int) -> None:
         """What a look at drift found: indexes by kind of drift, and those that nobody manages."""
         for kind, count in drifted.items():
-            self._drifted.labels(self._project, kind).set(count)
-        self._unmanaged.labels(self._project).set(unmanaged)
-        self._looked.labels(self._project).set(self._now())
+            self._drifted.labels(*self._all, kind).set(count)
+        self._unmanaged.labels(*self._all).set(unmanaged)
+        self._looked.labels(*self._all).set(self._now())
 
     def _begin_run(self) -> None:
-        self._waiting.labels(self._project).set(0)
+        self._waiting.labels(*self._all).set(0)
         self.tell_lock(held=True)
-        self._run.labels(self._project).set(1)
+        self._run.labels(*self._all).set(1)
 
     def _begin(self, event: StepStarted) -> None:
         self._steps[event.step] = _Step(event.index, event.operation, self._clock(), {})
-        self._active.labels(self._project, event.index, event.operation).set(1)
-        self._progress.labels(self._project, event.index).set(0)
+        self._active.labels(*self._all, event.index, event.operation).set(1)
+        self._progress.labels(*self._all, event.index).set(0)
+        self._count_from_zero(event)
+
+    def _count_from_zero(self, event: StepStarted) -> None:
+        """A series that begins with its first count looks as if nothing had happened."""
+        for result in ("done", "failed", "skipped"):
+            self._ends.labels(*self._all, event.index, result)
+        for counter in (self._checks, self._gates):
+            counter.labels(*self._all, event.index)
+        for result in (*DOCUMENTS, "staged") if event.operation.endswith(DOCUMENT_STEPS) else ():
+            self._count(event.index, result, 0)
 
     def _move(self, event: StepProgressed) -> None:
         step = self._steps.get(event.step)
         if step is None:
             return
         self._spend(step)
-        self._rate.labels(self._project, step.index).set(event.documents_per_second)
+        self._rate.labels(*self._all, step.index).set(event.documents_per_second)
         if event.total:
-            self._progress.labels(self._project, step.index).set(min(event.done / event.total, 1))
+            self._progress.labels(*self._all, step.index).set(min(event.done / event.total, 1))
         self._add(step, event.figures)
 
     def _fail(self, event: StepFailed) -> None:
         index = self._steps[event.step].index if event.step in self._steps else _index_of(event.step)
         operation = self._steps[event.step].operation if event.step in self._steps else ""
         if operation == "verify_index":
-            self._gates.labels(self._project, index).inc()
-        self._checks.labels(self._project, index).inc(event.failed_checks)
+            self._gates.labels(*self._all, index).inc()
+        self._checks.labels(*self._all, index).inc(event.failed_checks)
         self._end(event.step, "failed", {})
 
     def _end(self, name: str, result: str, figures: Mapping[str, float]) -> None:
@@ -191,19 +216,19 @@ class Metrics:
         if step is None:
             return
         self._add(step, figures)
-        self._progress.labels(self._project, step.index).set(1 if result == "done" else 0)
-        self._ends.labels(self._project, step.index, result).inc()
+        self._progress.labels(*self._all, step.index).set(1 if result == "done" else 0)
+        self._ends.labels(*self._all, step.index, result).inc()
         self._close(name)
 
     def _close(self, name: str) -> None:
         step = self._steps.pop(name)
         self._spend(step)
-        self._active.labels(self._project, step.index, step.operation).set(0)
-        self._rate.labels(self._project, step.index).set(0)
+        self._active.labels(*self._all, step.index, step.operation).set(0)
+        self._rate.labels(*self._all, step.index).set(0)
 
     def _spend(self, step: _Step) -> None:
         now = self._clock()
-        self._spent.labels(self._project, step.index, step.operation).inc(max(now - step.began, 0))
+        self._spent.labels(*self._all, step.index, step.operation).inc(max(now - step.began, 0))
         step.began = now
 
     def _add(self, step: _Step, figures: Mapping[str, float]) -> None:
@@ -219,7 +244,7 @@ class Metrics:
                 self._count(step.index, told, value - before)
 
     def _count(self, index: str, result: str, more: float) -> None:
-        self._documents.labels(self._project, index, result).inc(more)
+        self._documents.labels(*self._all, index, result).inc(more)
 
 
 def _index_of(step: str) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
-from rvlstate.plan.drift import Drift, IndexDrift
+from rvlstate.plan.deviations import KINDS, Kind
+from rvlstate.plan.drift import Drift
 from rvlstate.runtime.metrics import Metrics
 from rvlstate.runtime.run_report import RunSummary
 
-KINDS = ("changed", "missing", "hijacked", "moved")
-"""What can have happened to a managed index: its definition was changed by hand, it was dropped, a physical index hides
-its alias, or a name of it leads elsewhere. An index counts once, under the gravest."""
-
-_GRAVEST_FIRST = ("hijacked", "missing", "moved", "changed")
+LABELS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "unmanaged")
+"""What can be wrong with a managed index, as the label `kind`; indexes that nobody manages have a metric of their own.
+An index counts once, under the gravest."""
 
 
 def tell_drift(metrics: Metrics, drift: Drift, last: RunSummary | None) -> None:
@@ -27,17 +25,5 @@ def tell_drift(metrics: Metrics, drift: Drift, last: RunSummary | None) -> None:
 
 
 def drift_kinds(drift: Drift) -> Mapping[str, int]:
-    """How many indexes drifted, by kind; every kind is there."""
-    counted = Counter(_kind(index) for index in drift.indexes)
-    return {kind: counted[kind] for kind in KINDS}
-
-
-def _kind(index: IndexDrift) -> str:
-    found = set()
-    for change in index.changes:
-        part = change.address.removeprefix(f"{index.name}.")
-        if part == "physical":
-            found.add("missing" if change.after is None else "hijacked" if change.after == index.name else "moved")
-        else:
-            found.add("moved" if part.startswith("aliases.") else "changed")
-    return next(kind for kind in _GRAVEST_FIRST if kind in found)
+    """How many managed indexes drifted, by kind; every kind is there."""
+    return {kind: drift.kinds[kind] for kind in LABELS}

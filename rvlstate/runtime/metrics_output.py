@@ -22,6 +22,7 @@ def metrics_file(metrics: Metrics, path: Path, *, seconds: float = SECONDS_BETWE
     Raises RvlstateError if it cannot be written at the beginning or at the end; in between, the next time will do.
     """
     write_metrics(metrics, path)
+    path = path.absolute()  # the user's own code may go to another folder meanwhile
     done = threading.Event()
 
     def keep_writing() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rvlstate.errors import CommandRefusedError, GateFailedError, RvlstateError, StepFailedError
 from rvlstate.model.state import State
 from rvlstate.plan.operations import PointAlias, RecordIndex
+from rvlstate.plan.phases import is_cut_over
 from rvlstate.plan.plan import Step
 from rvlstate.plan.standing import Standing
 
@@ -81,6 +82,19 @@ def downtimes(state: State, steps: Sequence[Step], outcomes: Sequence[StepOutcom
     """A sentence for each index of the steps that nothing answers for."""
     told = [downtime(state, name, steps, outcomes) for name in sorted({step.index for step in steps})]
     return [f"{sentence}." for sentence in told if sentence]
+
+
+def how_to_go_on(state: State, operation: str, name: str) -> str:
+    """What to run after a command on one index that did not come to its end; a cutover is made once only."""
+    begun = state.rewrite(name)
+    if operation != "cutover" or begun is None or not is_cut_over(begun):
+        return f"mend the cause if there is one, then run rvlstate {operation} {name}: it goes on from here."
+    if begun.phase == "promoting":
+        return f"the cutover is made: rvlstate complete {name} goes on from here."
+    return (
+        f"the cutover is made: rvlstate complete {name} gives {begun.physical} up and goes on, rvlstate apply goes on "
+        f"keeping it for as long as declared, rvlstate rollback {name} leads back to it."
+    )
 
 
 def positioned(error: RvlstateError, step: Step, position: str, cleanup: str) -> RvlstateError:

@@ -72,9 +72,10 @@ class Pacer:
         nodes: Callable[[], Sequence[redis.Redis]],
         throttle: Throttle | None = None,
         max_docs_per_second: float = 0.0,
+        heeds_memory: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.pressure = Pressure()
+        self.pressure = Pressure(heeds_memory=heeds_memory)
         self._stop = stop
         self._throttle = throttle
         self._declared = max_docs_per_second

@@ -54,10 +54,11 @@ class Pressure:
     """Slows down by multiplication and speeds up by addition; for use by several threads.
 
     `share` is the part of full speed that is right now, 1.0 for all of it. `critical` says why the run must stop, ""
-    while it need not.
+    while it need not. `heeds_memory` is not for what gives memory back: it must be able to go on where memory is full.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, heeds_memory: bool = True) -> None:
+        self._heeds_memory = heeds_memory
         self.share = 1.0
         self.critical = ""
         self.peak_memory_bytes = 0
@@ -91,7 +92,7 @@ class Pressure:
         """Judge one look at all nodes, and change the share of full speed by it."""
         with self._lock:
             strained = [trouble for reading in readings if (trouble := self._judge(reading))]
-            full = [memory for reading in readings if (memory := _memory(reading))]
+            full = [memory for reading in readings if self._heeds_memory and (memory := _memory(reading))]
             self._trouble = next(iter([*strained, *full]), "")
             if self._trouble:
                 self._cause = self._trouble
@@ -106,7 +107,7 @@ class Pressure:
         node.pings.append(reading.ping_seconds)
         trouble = _latency(node) or _replicas(node.last, reading) or _refusals(node.last, reading)
         node.critical = node.critical + 1 if _share_of_memory(reading) > MEMORY_CRITICAL else 0
-        if node.critical >= CRITICAL_READINGS:
+        if self._heeds_memory and node.critical >= CRITICAL_READINGS:
             self.critical = _memory_figures(reading)
         self.peak_memory_bytes = max(self.peak_memory_bytes, reading.used_memory)
         node.last = reading

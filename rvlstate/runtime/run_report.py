@@ -26,7 +26,12 @@ SUMS = {
 REHEARSES = "rehearse"
 """What the operations begin with that count what they would write."""
 
-LEVELS = {"documents": "documents", "documents_seen": "documents", "peak_memory_bytes": "peak_memory_bytes"}
+LEVELS = {
+    "documents": "documents",
+    "documents_seen": "documents",
+    "documents_promoted": "documents_written",  # by a run that found the copies made
+    "peak_memory_bytes": "peak_memory_bytes",
+}
 """Figures of steps, and the estimate that each is to be set against: added up over steps, or the highest of them."""
 
 

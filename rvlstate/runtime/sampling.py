@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from rvlstate.model.field import INTEGERS, VectorField
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan.effects import Tally
+from rvlstate.plan.rights import look_needs
 from rvlstate.plan.sample import Sample
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.beside import Beside
@@ -24,6 +25,8 @@ from rvlstate.runtime.documents.reconcile import Quota, Reconciler
 from rvlstate.runtime.documents.scan import START, Wanted, scan_page
 from rvlstate.runtime.documents.topology import is_clustered, primaries
 from rvlstate.runtime.footprint import footprint
+from rvlstate.runtime.permissions import refuse_lacking
+from rvlstate.runtime.server_errors import is_permission
 from rvlstate.transforms.scale import scale_for
 
 DOCUMENTS = 200
@@ -34,7 +37,11 @@ PAGES = 200
 
 
 def take_samples(connection: Connection, project: str, rewrites: Mapping[str, Rewrite]) -> dict[str, Sample]:
-    """What some documents of each change told. Raises ServerUnreachableError and redis errors."""
+    """What some documents of each change told.
+
+    Raises ServerUnreachableError, PermissionMissingError and redis errors.
+    """
+    refuse_lacking(connection, look_needs(project, rewrites.values()))
     return {name: _Look(connection, project, rewrite).sample() for name, rewrite in sorted(rewrites.items())}
 
 
@@ -136,6 +143,9 @@ def _anywhere(looked_at: Sequence[tuple[Node, tuple[bytes, ...]]], place: str, *
     """Whether any of the documents has something at a place; true if there are no documents."""
     command = ("JSON.TYPE",) if is_json else ("HEXISTS",)
     replies = [reply for node, keys in looked_at for reply in node.ask([(*command, key, place) for key in keys])]
+    for reply in replies:
+        if is_permission(reply):  # who may not ask must not be told that there is nothing
+            raise reply
     return not looked_at or any(reply and not isinstance(reply, Exception) for reply in replies)
 
 

@@ -58,12 +58,18 @@ class StateStore:
         A hint: a project whose state cannot be read, or that the user may not read, is passed over.
         """
         found: dict[str, str] = {}
-        with suppress(NoPermissionError, StateError):
-            names: Any = self._client.smembers(PROJECTS)
-            for name in sorted(set(names) - {self.keys.project}):
+        with suppress(StateError):
+            for name in self.projects():
                 with suppress(StateError, NoPermissionError):
                     found.update({record.physical: name for record in StateStore(self._client, name).load().records})
         return found
+
+    def projects(self) -> tuple[str, ...]:
+        """The other projects that are known on this server, as far as the user may know; sorted."""
+        with suppress(NoPermissionError):
+            names: Any = self._client.smembers(PROJECTS)
+            return tuple(sorted(set(names) - {self.keys.project}))
+        return ()
 
     def pull(self) -> str:
         """What is stored, as indented JSON, damaged or not."""

@@ -31,10 +31,12 @@ def translated(connection: Connection) -> Iterator[None]:
 
 def refused_write(error: ResponseError) -> StateError:
     """The error for a write of state, lock or journal that the server refused."""
-    memory = "free memory or raise maxmemory" if is_oom(error) else "mend that"
+    full = is_oom(error)
+    told = "\nIts memory is full: CONFIG SET maxmemory BYTES raises the limit, UNLINK KEY gives memory back."
+    memory = "free memory or raise maxmemory" if full else "mend that"
     return StateError(
         "the server refused to write the state",
-        why=f"It replied: {error}",
+        why=f"It replied: {error}{told if full else ''}",
         next_step=f"{memory}, then run the command again: it goes on from what is recorded as done.",
     )
 

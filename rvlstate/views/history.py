@@ -44,7 +44,7 @@ def write_run(paper: Paper, report: RunReport) -> None:
     """One run with its steps."""
     run = report.run
     style = STYLES.get(run.result, "")
-    paper.line(
+    paper.words(
         Cell(text=f"{printable(run.operation)} {run.id}", style="bold"),
         "  ",
         Cell(text=run.result, style=style),
@@ -65,7 +65,7 @@ def write_run(paper: Paper, report: RunReport) -> None:
     if run.error:
         paper.blank()
     for line in lines_of(run.error):
-        paper.line(Cell(text=line, style="red"))
+        paper.words(Cell(text=line, style="red"), hang=4)
 
 
 def run_data(report: RunReport) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def write_bad_rows(paper: Paper, step: str, rows: Sequence[DeadLetter], total: i
         return
     paper.blank()
     more = f", {number(total)} in all" if total > len(rows) else ""
-    paper.line(Cell(text=f"Left as they were by: {printable(step)}{more}", style="bold yellow"))
+    paper.words(Cell(text=f"Left as they were by: {printable(step)}{more}", style="bold yellow"))
     paper.rows(
         [
             (Cell(text=printable(row.key)), Cell(text=printable(row.field)), Cell(text=" ".join(lines_of(row.reason))))

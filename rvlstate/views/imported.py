@@ -25,9 +25,9 @@ def write_imported(paper: Paper, imported: Sequence[Imported], offer: Offer) -> 
     for item in imported:
         where = f"wrote {item.file}" if item.written else f"declared in {item.file}"
         physical = f"  ({printable(item.physical)})" if item.physical != item.name else ""
-        paper.line(Cell(text=f"= {printable(item.name)}", style="bold cyan"), f"{physical}  {printable(where)}")
+        paper.words(Cell(text=f"= {printable(item.name)}", style="bold cyan"), f"{physical}  {printable(where)}")
         if item.settings:
-            paper.line(f"  settings in the project file: {printable(', '.join(sorted(item.settings)))}")
+            paper.words(f"  settings in the project file: {printable(', '.join(sorted(item.settings)))}")
         if item.unrevealed:
             names = printable(", ".join(item.unrevealed))
             paper.paragraph(

@@ -59,7 +59,9 @@ def write_head(paper: Paper, index: IndexPlan) -> None:
     """`~ products  (products@1, 1.2M documents, 3 fields)`."""
     symbol, style = ("x", "bold red") if is_held_back(index) else HEADS[index.action]
     about = ", ".join(part for part in _facts(index) if part)
-    paper.line(Cell(text=f"{symbol} {printable(index.name)}", style=style), Cell(text=f"  ({about})", style="dim"))
+    paper.words(
+        Cell(text=f"{symbol} {printable(index.name)}", style=style), Cell(text=f"  ({about})", style="dim"), hang=4
+    )
 
 
 def write_change_lines(paper: Paper, lines: Iterable[ChangeLine]) -> None:

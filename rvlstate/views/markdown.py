@@ -25,6 +25,9 @@ _ACTIVE = re.compile(
 """Where a forge would recognise something in a text, in the middle of it."""
 
 _COMMIT = re.compile(r"(?<![^\W_])[0-9a-fA-F]{7,}(?![^\W_])")
+_TICKS = re.compile(r"`{40}(?=`)")
+"""GitHub's parser knows no run of more than 80 backticks: a longer one would neither begin a span nor end it."""
+
 _HEX_TOGETHER = 6
 """A run of hex digits shorter than seven is the name of no commit."""
 
@@ -46,7 +49,7 @@ def cell(text: str) -> str:
 
 def code(text: str, longest: int | None = None) -> str:
     """A text in a code span: nothing in it is active."""
-    shown = harmless(text, longest) if longest else harmless(text)
+    shown = _TICKS.sub(lambda run: run[0] + ZERO_WIDTH, harmless(text, longest) if longest else harmless(text))
     ticks = "`" * (_longest_run(shown, "`") + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
     return f"{ticks}{pad}{shown}{pad}{ticks}"

@@ -6,6 +6,7 @@ Texts reach rich as `Text`, never as markup, so that brackets in names mean noth
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,11 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 BELOW = 6
 """Indentation of a last column that goes below its row."""
 
+SHORT = 24
+"""What stands in front of a command and is no longer than this stays on its line, though that is too long then."""
+
+_WORD = re.compile("[^ ]+")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -45,10 +51,24 @@ class Paper:
 
     def line(self, *cells: Cell | str) -> None:
         """One line, never wrapped: commands stay fit to be copied."""
-        parts = [Cell(text=cell) if isinstance(cell, str) else cell for cell in cells]
-        line = Text.assemble(*((part.text, part.style) for part in parts))
-        line.rstrip()
-        self.lines.append(line)
+        self.lines.append(_assembled(cells))
+
+    def words(self, *cells: Cell | str, hang: int = len(INDENT), keep: int = 0) -> None:
+        """One line, folded at spaces where it is wider than the paper: what follows hangs below, indented by `hang`.
+
+        The first `keep` characters stay together.
+        """
+        self.lines += _folded(_assembled(cells), self.width, hang, keep)
+
+    def offer(self, label: Cell, text: str, command: str) -> None:
+        """Words that end with a command, which stays whole: on a line of its own where it does not fit behind them."""
+        line, before = _assembled((label, text, command)), cell_len(label.text) + cell_len(text)
+        if line.cell_len <= self.width or (command and before <= SHORT):
+            self.lines.append(line)
+            return
+        self.words(label, text)
+        if command:
+            self.line(INDENT, command)
 
     def blank(self) -> None:
         """An empty line, unless there is one already or nothing yet."""
@@ -63,7 +83,8 @@ class Paper:
     def rows(self, rows: Sequence[Sequence[Cell]], *, widest: int = WIDEST_COLUMN) -> None:
         """Rows in columns; the last column is wrapped, and goes below its row where there is no room beside it.
 
-        A cell that is wider than `widest` sticks out rather than move the columns of the other rows.
+        A cell that is wider than `widest` sticks out rather than move the columns of the other rows. A row whose
+        columns are wider than the paper is folded behind its first cell.
         """
         widths = _column_widths(rows, widest)
         for row in rows:
@@ -75,6 +96,9 @@ class Paper:
             cells += [cell, Cell(text=" " * max(width - cell_len(cell.text), 0) + (GAP if width or cell.text else ""))]
         column, last = len(INDENT) + sum(width + len(GAP) for width in widths if width), row[-1]
         written = sum(cell_len(cell.text) for cell in cells)
+        if len("".join(cell.text for cell in cells).rstrip()) > self.width:
+            self._folded_row(row, widths[0] if widths else 0)
+            return
         room = self.width - column
         beside = written == column and room >= min(NARROWEST_LAST_COLUMN, cell_len(last.text))
         start = column if beside else len(INDENT) + BELOW
@@ -83,6 +107,16 @@ class Paper:
         self.line(*cells, Cell(text=first, style=last.style))
         for text in wrapped if last.text else []:
             self.line(" " * start, Cell(text=text, style=last.style))
+
+    def _folded_row(self, row: Sequence[Cell], first: int) -> None:
+        """A row as words: its cells one behind the other, the further lines below the second one where that is near."""
+        near = first + len(GAP) <= self.width // 3
+        told = [cell for cell in row[1:] if cell.text]
+        cells = [Cell(text=INDENT), Cell(text=f"{row[0].text:<{first if near else 0}}", style=row[0].style)]
+        for cell in told:
+            cells += [Cell(text=GAP), cell]
+        hang = len(INDENT) + (first + len(GAP) if near else BELOW - len(INDENT))
+        self.words(*cells, hang=hang, keep=len(INDENT) + len(row[0].text))
 
 
 def paper_for(stream: TextIO) -> Paper:
@@ -118,6 +152,31 @@ def _column_widths(rows: Iterable[Sequence[Cell]], widest: int) -> list[int]:
     ]
 
 
+def _assembled(cells: Iterable[Cell | str]) -> Text:
+    parts = [Cell(text=cell) if isinstance(cell, str) else cell for cell in cells]
+    line = Text.assemble(*((part.text, part.style) for part in parts))
+    line.rstrip()
+    return line
+
+
+def _folded(line: Text, width: int, hang: int, keep: int) -> list[Text]:
+    """A line in parts that are no wider than `width` where spaces allow it; all but the first begin with a hang."""
+    if line.cell_len <= width:
+        return [line]
+    offsets, began, room = [], 0, width
+    for word in list(_WORD.finditer(line.plain))[1:]:
+        if word.start() > keep and cell_len(line.plain[began : word.end()]) > max(room, NARROWEST):
+            began, room = word.start(), width - hang
+            offsets.append(began)
+    first, *others = line.divide(offsets)
+    folded = [first, *(Text(" " * hang).append_text(part) for part in others)]
+    for part in folded:
+        part.rstrip()
+    return folded
+
+
 def _wrapped(text: str, width: int) -> list[str]:
-    lines = textwrap.wrap(text, max(width, NARROWEST), break_long_words=False, break_on_hyphens=False)
+    room = max(width, NARROWEST)
+    loose = " ".join(word if cell_len(word) <= room else word.replace(NO_BREAK, " ") for word in text.split(" "))
+    lines = textwrap.wrap(loose, room, break_long_words=False, break_on_hyphens=False)
     return [line.replace(NO_BREAK, " ") for line in lines] or [""]

@@ -26,6 +26,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "desired_fingerprint": plan.desired_fingerprint,
         "server": dump_value(plan.server),
         "address": plan.address,
+        **({"basis": plan.basis} if plan.basis != "declared" else {}),
         "targets": list(plan.targets),
         "warnings": list(plan.warnings),
         "indexes": [_index(index) for index in plan.indexes],

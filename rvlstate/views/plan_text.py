@@ -46,15 +46,15 @@ def write_plan(paper: Paper, plan: Plan, offer: Offer, detail: Detail = Detail()
     paper.blank()
     _write_indexes(paper, plan, detail)
     if is_settled(plan):
-        paper.line(Cell(text=NO_CHANGES, style="bold green"))
+        paper.words(Cell(text=NO_CHANGES, style="bold green"))
     if plan.steps:
         _write_steps(paper, plan, detail)
         paper.blank()
-    paper.line(totals(plan))
+    paper.words(totals(plan))
     for words in next_words(plan, offer):
         if words.label == RUN and detail.ending is Ending.WITHOUT_COMMAND:
             continue
-        paper.line(Cell(text=words.label, style=words.style), printable(words.text), printable(words.command))
+        paper.offer(Cell(text=words.label, style=words.style), printable(words.text), printable(words.command))
 
 
 def _write_indexes(paper: Paper, plan: Plan, detail: Detail) -> None:
@@ -83,7 +83,7 @@ def _write_group(paper: Paper, group: Group) -> None:
 def _write_steps(paper: Paper, plan: Plan, detail: Detail) -> None:
     reversible = sum(step.operation.reversible for step in plan.steps)
     live, desired = plan.live_fingerprint[:FINGERPRINT_SHOWN], plan.desired_fingerprint[:FINGERPRINT_SHOWN]
-    paper.line(
+    paper.words(
         Cell(text=f"Plan: {count(len(plan.steps), 'step')}, {reversible} reversible", style="bold"),
         Cell(text=f"   live {live}, declared {desired}", style="dim"),
     )
@@ -116,4 +116,8 @@ def _write_commands(paper: Paper, plan: Plan) -> None:
         for command in step.operation.commands:
             paper.line(f"  {number:>{width}}  ", Cell(text=printable(command), style="cyan"))
         if step.operation.commands:
-            paper.line(Cell(text=f"  {' ' * width}  undo: {printable(step.operation.undo)}", style="dim"))
+            undo = Cell(text=f"  {' ' * width}  undo: {printable(step.operation.undo)}", style="dim")
+            if step.operation.undo[:1].isupper():  # a command, which is to be copied
+                paper.line(undo)
+            else:
+                paper.words(undo, hang=width + 6)

@@ -28,7 +28,7 @@ DONE = {"cutover": "Cut over", "complete": "Completed"}
 def write_report(paper: Paper, report: Report, offer: Offer, command: str = "apply") -> None:
     """The steps with their figures, the end, and what waits."""
     if report.result == "nothing":
-        paper.line(Cell(text=NOTHING_NOW if report.waits else NOTHING, style="bold green"))
+        paper.words(Cell(text=NOTHING_NOW if report.waits else NOTHING, style="bold green"))
         write_waits(paper, report.waits, offer)
         return
     told = [step for step in report.steps if figures_words(step.figures)]
@@ -36,18 +36,34 @@ def write_report(paper: Paper, report: Report, offer: Offer, command: str = "app
         paper.rows([_row(step) for step in told])
         paper.blank()
     done = sum(step.result == "done" for step in report.steps)
-    paper.line(
+    paper.words(
         Cell(text=f"{DONE.get(command, 'Applied')}: {count(done, 'step')} in {stopwatch(report.seconds)}", style=GREEN),
         f"  (run {report.run})",
     )
     if report.plan_empty:
-        paper.line(WAITING if report.waits else SETTLED)
+        paper.words(WAITING if report.waits else SETTLED)
+    _write_failures(paper, report)
     for name in report.late_writers:
         paper.paragraph(
             f"{printable(name)}: writers must use the new layout from now on; what is still written in the old one is "
             f"converted by {offer.command('watch', name)}."
         )
     write_waits(paper, report.waits, offer)
+
+
+def _write_failures(paper: Paper, report: Report) -> None:
+    """A warning for each index that left documents out since they do not fit it."""
+    failed: dict[str, float] = {}
+    for step in report.steps:
+        failed[step.index] = max(step.figures.get("indexing_failures", 0), failed.get(step.index, 0))
+    for name, failures in sorted(failed.items()):
+        if failures:
+            shown = printable(name)
+            paper.paragraph(
+                f"warning: {shown}: {count(round(failures), 'indexing failure')}: documents that do not fit the "
+                f"declared index are not found by search; FT.INFO {shown} shows the last of them.",
+                style="yellow",
+            )
 
 
 def report_data(report: Report) -> dict[str, Any]:

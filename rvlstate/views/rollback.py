@@ -54,21 +54,26 @@ def _write_retreat(paper: Paper, retreat: Retreat) -> None:
     newer = _newer(retreat)
     if newer:
         paper.paragraph(newer, style="yellow", first="  ! ", rest="    ")
-    old = printable(rewrite.physical)
+    paper.paragraph(_answering(retreat), first="  ", rest="    ")
+
+
+def _answering(retreat: Retreat) -> str:
+    """What answers on the way back."""
+    name, old = printable(retreat.rewrite.name), printable(retreat.rewrite.physical)
+    answers = retreat.world.catalog.resolve(retreat.rewrite.name)
     if retreat.rebuilds:
-        text = (
-            f"{old} is gone and is built again, {about(retreat.seconds)}; until then the new index goes on answering."
-        )
-    else:
-        text = f"{name} goes on answering all the while, from {old} in the end."
-    paper.paragraph(text, first="  ", rest="    ")
+        until = "the new index goes on answering" if answers else f"nothing answers to {name}, as now"
+        return f"{old} is gone and is built again, {about(retreat.seconds)}; until then {until}."
+    if not answers:
+        return f"Nothing answers to {name} now: its alias is gone, and leads to {old} again."
+    return f"{name} goes on answering all the while, from {old} in the end."
 
 
 def _newer(retreat: Retreat) -> str:
     """What documents in the new layout mean, if there may be any."""
     rewrite = retreat.rewrite
     fate = "which the old index does not find as they are meant; they stay as they are"
-    if retreat.newer is None and rewrite.phase == "serving" and rewrite.touches_documents:
+    if retreat.newer is None and rewrite.phase == "serving" and (rewrite.touches_documents or rewrite.is_lost):
         return f"There may be documents that were written in the new layout since, {fate}."
     if retreat.newer:
         return f"About {count(retreat.newer, 'document')} in the new layout, {fate}."

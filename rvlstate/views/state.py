@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rvlstate.model.codec import dump_value
+from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record, State
 from rvlstate.views.paper import Cell, Paper
 from rvlstate.views.quantities import count, number
@@ -25,12 +26,22 @@ def write_state(paper: Paper, state: State) -> None:
     for intent in state.intents:
         text = f"begun or retired: {printable(intent.physical)} for {printable(intent.name)}"
         paper.line(Cell(text=f"  {text}", style="yellow"))
+    for begun in state.rewrites:
+        paper.line(Cell(text=f"  {printable(_under_way(begun))}", style="yellow"))
     if state.run is not None and not state.run.finished:
         paper.blank()
         run = state.run
         paper.line(
             Cell(text="Unfinished run", style="bold yellow"), f": {run.id} of {printable(run.who)}, {run.started}"
         )
+
+
+def _under_way(begun: Rewrite) -> str:
+    """One line about a change that is not complete."""
+    told = f"under way: {begun.id} of {begun.name}"
+    if not begun.is_lost:
+        return f"{told}, {begun.strategy}{f', {begun.phase}' if begun.phased else ''}"
+    return f"{told}, found by what it left; rvlstate status says what can be done about it"
 
 
 def state_data(state: State) -> dict[str, Any]:
