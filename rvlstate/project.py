@@ -134,7 +134,7 @@ class Project(Session):
         ):
             world = self.recorded_world() if errand.basis == "recorded" else self._sampled(errand, self._world())
             targets = plan.targets if plan else ()
-            fresh = _planned(errand, world, targets)
+            fresh = _planned(errand, world, targets, begun=True)
             given = None if agreed.replan else plan
             chosen = admit(given or fresh, fresh, world.state, agreed, self.desired.policy.allow)
             if chosen.empty and not _unfinished(world.state):
@@ -263,8 +263,8 @@ class Project(Session):
         return inspect_world(self.connection, self.store, declared)
 
 
-def _planned(errand: Errand, world: World, targets: tuple[str, ...]) -> Plan:
-    return errand.plan(world, targets, created_at=now_iso(), version=__version__)
+def _planned(errand: Errand, world: World, targets: tuple[str, ...], *, begun: bool = False) -> Plan:
+    return errand.plan(world, targets, begun=begun, created_at=now_iso(), version=__version__)
 
 
 def _is_settling(step: Step) -> bool:

@@ -24,7 +24,10 @@ FORBIDDEN = {"message": "Resource not accessible by integration", "documentation
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with the next `times` requests of a method whose path has a part in it."""
+    """What goes wrong with the next `times` requests of a method whose path has a part in it.
+
+    `gone` is the number of a comment that somebody deletes at that moment.
+    """
 
     method: str
     part: str
@@ -33,6 +36,7 @@ class Fault:
     body: object = field(default_factory=lambda: {"message": "Server Error"})
     how: How = "answer"
     times: int = 1
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         for fault in self.state.faults:
             if fault.times and fault.method == seen.method and fault.part in seen.path:
                 fault.times -= 1
+                self.state.comments[:] = [one for one in self.state.comments if one["id"] != fault.gone]
                 return fault
         return None
 

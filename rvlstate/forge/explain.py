@@ -9,6 +9,9 @@ from rvlstate.forge.target import Target
 FORBIDDEN = frozenset({401, 403, 404})
 """How forges say that a token may not write; 404 because they do not tell that there is something."""
 
+CLOSED_WORDS = ("locked", "archived")
+"""What a 403 speaks of where no token may write: a locked conversation, an archived repository."""
+
 UNAUTHORISED, MISSING, GONE, UNPROCESSABLE = 401, 404, 410, 422
 GRANTS = {
     ("github", "comment"): "grant permissions: pull-requests: write to the job",
@@ -30,7 +33,9 @@ def may_not(failure: ForgeFailure, target: Target) -> bool:
 def notice(failure: ForgeFailure | None, target: Target, what: str) -> str:
     """Why a comment or a status was not written, and what would let it be; None if there was no token at all."""
     reason = f" {failure.describe()}" if failure else " There is no token: jobs of a fork get no secrets."
-    if target.fork:
+    if failure and any(word in failure.message.lower() for word in CLOSED_WORDS):
+        hint = f"That is a setting of {target.place} and no matter of rights: unlock it to have it written."
+    elif target.fork:
         hint = "The request comes from a fork, whose jobs may only read."
     elif target.job_token:
         hint = f"The token of a CI job may not do this: {_grant(target, what)}."

@@ -13,6 +13,7 @@ Trouble: TypeAlias = Literal["answered", "unreachable", "timeout", "nonsense"]
 """The forge answered with an error status; it could not be reached; it was silent; it answered no API's words."""
 
 LONGEST_MESSAGE, MOST_READ = 300, 4_000
+_LIMIT_WORDS = ("rate limit", "abuse detection")
 _TRANSIENT = frozenset({408, 500, 502, 503, 504, *range(520, 530)})
 
 
@@ -35,7 +36,8 @@ class ForgeFailure(Exception):  # noqa: N818 - no error of rvlstate: it becomes 
         if self.status == 429:  # noqa: PLR2004
             return True
         told = "retry-after" in self.headers or self.headers.get("x-ratelimit-remaining") == "0"
-        return self.status == 403 and (told or "rate limit" in self.message.lower())  # noqa: PLR2004
+        worded = any(words in self.message.lower() for words in _LIMIT_WORDS)
+        return self.status == 403 and (told or worded)  # noqa: PLR2004
 
     @property
     def transient(self) -> bool:

@@ -20,12 +20,18 @@ _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
 def github_target(environ: Mapping[str, str], wishes: Wishes) -> Target:
-    """The pull request of this job, or the one that was wished. Raises UsageError, ForgeError."""
+    """The pull request of this job, or the one that was wished. Raises UsageError, ForgeError.
+
+    The job of a merge queue has none (`number` 0), and the commit of its group waits for a status.
+    """
     event = _event(environ)
     here = environ.get("GITHUB_REPOSITORY", "")
     repository = repository_name(wishes.repository or here, _REPOSITORY, "OWNER/NAME")
     found = _number(environ, event) if repository == here else None
+    queued = _mapping(event.get("merge_group")) if repository == here else {}
     number = 0 if wishes.issues else wishes.number or found
+    if number is None and queued:
+        number = 0
     if number is None:
         raise no_number("github", "Neither the event of the job nor GITHUB_REF names one.")
     api = api_url(environ.get("GITHUB_API_URL") or PUBLIC_API, "GITHUB_API_URL")
@@ -39,7 +45,7 @@ def github_target(environ: Mapping[str, str], wishes: Wishes) -> Target:
         repository=repository,
         number=number,
         token=_token(environ, fork=fork),
-        commit=_commit(request),
+        commit=_commit(request) or ("" if number else _hash(queued.get("head_sha"))),
         status_repository=repository,
         request_url=f"{server}/{repository}/pull/{number}" if number else "",
         job_url=f"{server}/{here}/actions/runs/{run}" if here and run.isdigit() else "",
@@ -80,7 +86,10 @@ def _number(environ: Mapping[str, str], event: Mapping[str, Any]) -> int | None:
 
 def _commit(request: Mapping[str, Any]) -> str:
     """The head of the pull request; GITHUB_SHA is that of a merge that nobody looks at."""
-    commit = _mapping(request.get("head")).get("sha")
+    return _hash(_mapping(request.get("head")).get("sha"))
+
+
+def _hash(commit: object) -> str:
     return commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else ""
 
 

@@ -55,12 +55,16 @@ class Patience:
         return trying(call)
 
     def asked_wait(self, failure: ForgeFailure) -> float:
-        """Seconds that the forge asks to wait: Retry-After, else until the limit is reset, else a minute."""
+        """Seconds that the forge asks to wait: Retry-After, else until the limit is reset, else a minute.
+
+        GitHub tells the reset of the hour's limit with every answer; it counts only where that limit is used up.
+        """
         after = failure.headers.get("retry-after", "").strip()
         if after:
             return max(0.0, _seconds(after, self.now()))
-        reset = failure.headers.get("x-ratelimit-reset") or failure.headers.get("ratelimit-reset") or ""
-        return max(0.0, float(reset) - self.now() + 1) if reset.isdecimal() else UNSAID_WAIT
+        reset = _either(failure, "ratelimit-reset")
+        used_up = _either(failure, "ratelimit-remaining") in ("", "0")
+        return max(0.0, float(reset) - self.now() + 1) if used_up and reset.isdecimal() else UNSAID_WAIT
 
     def _is_worth_it(self, error: BaseException) -> bool:
         if not isinstance(error, ForgeFailure):
@@ -92,6 +96,11 @@ def _failure(state: RetryCallState) -> ForgeFailure:
     if not isinstance(error, ForgeFailure):
         raise TypeError("only failures of a forge are tried again")
     return error
+
+
+def _either(failure: ForgeFailure, name: str) -> str:
+    """A header as GitHub or as GitLab calls it, "" if there is none."""
+    return failure.headers.get(f"x-{name}") or failure.headers.get(name) or ""
 
 
 def _seconds(text: str, now: float) -> float:

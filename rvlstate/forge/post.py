@@ -27,6 +27,7 @@ WORDS: dict[Action, str] = {
     "output": "Not commented; the plan is below",
 }
 TIMEOUT = 15
+QUEUED = "a merge queue has no pull request of its own: the comments on those in it stay as they are."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +114,15 @@ def post_plan(post: Post, target: Target, patience: Patience | None = None, *, t
         return replace(refused, status="refused") if post.status else refused
     client = open_client(target, timeout)
     try:
-        made = _comment(client, trying, post, body, made)
+        made = _comment(client, trying, post, body, made) if target.number else _queued(made, body)
         return _with_status(client, trying, made) if post.status else made
     finally:
         client.close()
+
+
+def _queued(made: Posted, body: Body) -> Posted:
+    """The plan of a merge queue, which is that of all its pull requests together."""
+    return _instead(replace(made, notices=(QUEUED,)), body)
 
 
 def _comment(client: Client, patience: Patience, post: Post, body: Body, made: Posted) -> Posted:

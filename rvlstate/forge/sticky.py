@@ -14,6 +14,9 @@ Placing: TypeAlias = Literal["created", "updated", "unchanged", "absent"]
 UNKNOWN = frozenset({400, 403, 404})
 """Answers to "who am I" of a forge that does not tell this kind of token."""
 
+GONE = frozenset({404, 410})
+"""Answers about a comment that somebody has deleted, or that this token may not change."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
@@ -47,8 +50,10 @@ class Sticky:
         notices += self._remove(rest)
         if normalised(first.body) == normalised(body):
             return Placed(action="unchanged", url=first.url, notices=notices)
-        self.patience.run(lambda: self.client.update(first, body))
-        return Placed(action="updated", url=first.url, notices=notices)
+        if self._update(first, body):
+            return Placed(action="updated", url=first.url, notices=notices)
+        made = self._create(body) if create else None
+        return Placed(action="created" if made else "absent", url=made.url if made else "", notices=notices)
 
     def _sort(self, remarks: list[Remark]) -> tuple[list[Remark], list[Remark]]:
         """The comments with our marker: those by ourselves, oldest first, and those by others."""
@@ -71,6 +76,19 @@ class Sticky:
 
         return self.patience.run(attempt)
 
+    def _update(self, remark: Remark, body: str) -> bool:
+        """Replace a comment's text; False if somebody deleted it since it was read."""
+        try:
+            self.patience.run(lambda: self.client.update(remark, body))
+        except ForgeFailure as failure:
+            if failure.status in GONE and not self._is_there(remark):
+                return False
+            raise
+        return True
+
+    def _is_there(self, remark: Remark) -> bool:
+        return any(found.id == remark.id for found in self.patience.run(self.client.remarks))
+
     def _remove(self, doubles: list[Remark]) -> tuple[str, ...]:
         """Remove further comments of our own, which two jobs at once may have made."""
         return tuple(told for told in map(self._remove_one, doubles) if told)
@@ -79,6 +97,8 @@ class Sticky:
         try:
             self.patience.run(lambda: self.client.delete(double))
         except ForgeFailure as failure:
+            if failure.status in GONE and not self._is_there(double):
+                return ""
             return f"a second comment of our own stays: {double.url or double.id}. {failure.describe()}"
         return ""
 

@@ -31,12 +31,12 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One pull request of one repository, or (`number` 0) its issues; the token is in no representation of it.
+    """One pull request of one repository, or (`number` 0) its issues or its merge queue.
 
-    `job_token` tells that the token is that of the CI job itself on GitLab. `commit` is the head of the pull request,
-    "" if the forge has to be asked; `status_repository` is where the pipeline runs, which for a fork is another one.
-    `request_url` is the page of the pull request, `job_url` that of the CI job, `summary` the file of the job summary;
-    each may be "".
+    The token is in no representation of it. `job_token` tells that it is that of the CI job itself on GitLab. `commit`
+    is the head of the pull request, "" if the forge has to be asked; `status_repository` is where the pipeline runs,
+    which for a fork is another one. `request_url` is the page of the pull request, `job_url` that of the CI job,
+    `summary` the file of the job summary; each may be "".
     `user` is whom the token is known to act for without asking, "" if nobody told.
     """
 

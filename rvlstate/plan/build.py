@@ -31,14 +31,21 @@ HIDDEN_SHOWN = 5
 
 
 def build_plan(
-    desired: Desired, world: World, *, targets: tuple[str, ...] = (), created_at: str = "", version: str = ""
+    desired: Desired,
+    world: World,
+    *,
+    targets: tuple[str, ...] = (),
+    begun: bool = False,
+    created_at: str = "",
+    version: str = "",
 ) -> Plan:
     """The plan that leads from the live server to the declared set, `targets` (and what they depend on) or all of it.
 
+    `begun`: the targets are those of an earlier plan, which may have deleted one of them.
     Raises DependencyCycleError, UsageError for an unknown target, PlannerBugError.
     """
     refuse_cycles({wanted.name: wanted.depends_on for wanted in desired.indexes})
-    chosen = _chosen(desired, world, targets)
+    chosen = _chosen(desired, world, targets, begun=begun)
     situations = situate_all(desired, world)
     works = [
         declared_work(situations[wanted.name], desired, world) for wanted in desired.indexes if wanted.name in chosen
@@ -80,10 +87,10 @@ def build_plan(
     )
 
 
-def _chosen(desired: Desired, world: World, targets: tuple[str, ...]) -> frozenset[str]:
+def _chosen(desired: Desired, world: World, targets: tuple[str, ...], *, begun: bool) -> frozenset[str]:
     known = {wanted.name for wanted in desired.indexes} | {record.name for record in world.state.records}
     unknown = sorted(set(targets) - known)
-    if unknown:
+    if unknown and not begun:
         raise UsageError(
             f"there is no index {unknown[0]} in the project or its state",
             next_step=f"choose from: {', '.join(sorted(known)) or 'nothing is declared'}",

@@ -40,10 +40,18 @@ class Errand:
     name: str = ""
     basis: Basis = "declared"
 
-    def plan(self, world: World, targets: tuple[str, ...] = (), *, created_at: str = "", version: str = "") -> Plan:
+    def plan(
+        self,
+        world: World,
+        targets: tuple[str, ...] = (),
+        *,
+        begun: bool = False,
+        created_at: str = "",
+        version: str = "",
+    ) -> Plan:
         """The plan of this moment. Raises what `build_plan` does, and ChangeRefusedError where it makes no sense."""
         if not self.name:
-            plan = build_plan(self.desired, world, targets=targets, created_at=created_at, version=version)
+            plan = build_plan(self.desired, world, targets=targets, begun=begun, created_at=created_at, version=version)
             return replace(plan, basis=self.basis)
         rewrite = _begun(self, world)
         _refuse_wrong_phase(self.command, rewrite)
@@ -60,7 +68,7 @@ class Errand:
     def left(self, world: World, targets: tuple[str, ...] = ()) -> Plan:
         """What is still to be done once it was carried out, as `plan` would say without refusing anything."""
         if not self.name:
-            return build_plan(self.desired, world, targets=targets)
+            return build_plan(self.desired, world, targets=targets, begun=True)
         return _alone(build_plan(self.desired, world, targets=(self.name,)), self.name)
 
 

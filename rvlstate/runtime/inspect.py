@@ -5,7 +5,8 @@ r"""The catalog of a live server: all indexes, their aliases and synonyms, read 
 | listed, then unknown to FT.INFO              | gone if a second FT._LIST agrees, else asked again                  |
 | listed, then FT.INFO shows another index     | gone, and an alias took its name meanwhile                          |
 | listed with `\n` or `\r`, in two characters  | perhaps an escaped line break: every spelling is asked for          |
-| listed, FT.INFO refused for the key          | unreadable; an error if the name is declared or recorded            |
+| listed, FT.INFO refused for the key          | read through an alias that is allowed; else unreadable, which is an |
+|                                              | error if the name is declared or recorded                           |
 | not listed, FT.INFO shows an index           | an alias of that index                                              |
 """
 
@@ -115,6 +116,7 @@ def _look_at_aliases(connection: Connection, wanted: Sequence[str], profile: Ser
         pairs = _listed_aliases(connection, list(seen.indexes), seen)
     else:
         pairs = _aliases_among(connection, [name for name in wanted if name not in seen.indexes], profile, seen)
+    _look_through_aliases(connection, pairs, seen)
     real = {_shown(name): name for name in seen.indexes}
     for alias, target in pairs:
         if target not in real:
@@ -122,6 +124,20 @@ def _look_at_aliases(connection: Connection, wanted: Sequence[str], profile: Ser
             seen.doubtful.add(target)
         elif alias not in seen.indexes:
             seen.aliases[alias] = real[target]
+
+
+def _look_through_aliases(connection: Connection, pairs: list[tuple[str, str]], seen: _Pass) -> None:
+    """Indexes that are hidden under their own names, and not under an alias that this user may ask for."""
+    hidden = {_shown(name): name for name in seen.unreadable}
+    through = [(alias, hidden[target]) for alias, target in pairs if target in hidden]
+    replies = connection.ask([(word, alias) for alias, _ in through for word in ("FT.INFO", "FT.SYNDUMP")])
+    for (_, name), info, synonyms in zip(through, replies[::2], replies[1::2], strict=True):
+        if _is_gone(info, synonyms) or _is_hidden(info):
+            continue  # moved meanwhile: the next pass sees where to
+        live = _live(connection, name, info, synonyms)
+        if live.name == name:
+            seen.indexes[name] = live
+            seen.unreadable.discard(name)
 
 
 def _listed_aliases(connection: Connection, names: list[str], seen: _Pass) -> list[tuple[str, str]]:

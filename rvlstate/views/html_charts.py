@@ -52,7 +52,9 @@ def bars(found: Iterable[Bar], held: Iterable[Bar], whole: float, label: str) ->
 def axis(start: float, end: float, whole: float) -> Html:
     """The times below bars or curves, told as befits a run that took `whole`."""
     ticks = [start + (end - start) * part / TICKS for part in range(TICKS + 1)]
-    return element("div", *(element("span", clock(at, whole)) for at in ticks), class_="axis", aria_hidden="true")
+    exact = end - start < 2 * TICKS  # seconds; two ticks would have the same name
+    shown = (element("span", clock(at, whole, tenths=exact)) for at in ticks)
+    return element("div", *shown, class_="axis", aria_hidden="true")
 
 
 def plot(samples: Sequence[Sample], *, whole: float, label: str, unit: Callable[[float], str]) -> Html:
@@ -93,16 +95,18 @@ def ceiling(value: float) -> float:
     return next(step * power for step in _STEPS if step * power >= value * 0.999)
 
 
-def clock(seconds: float, whole: float) -> str:
-    """A time on an axis that is so long: `0.4 s`, `12 s`, `3:05`, `2:10:00`."""
+def clock(seconds: float, whole: float, *, tenths: bool = False) -> str:
+    """A time on an axis that is so long: `0.4 s`, `12 s`, `3:05`, `2:10:00`, and with `tenths` `12.0 s`, `3:05.5`."""
     if whole < 10:  # noqa: PLR2004 - seconds below which tenths are told
         return f"{seconds:.1f} s"
-    told = round(seconds)
+    told, tenth = divmod(round(seconds * 10), 10) if tenths else (round(seconds), 0)
+    point = f".{tenth}" if tenths else ""
     if whole < 120:  # noqa: PLR2004 - seconds
-        return f"{told} s"
+        return f"{told}{point} s"
     hours, rest = divmod(told, 3600)
     minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if whole >= 3600 else f"{minutes}:{left:02}"  # noqa: PLR2004 - an hour
+    hour = f"{hours}:{minutes:02}" if whole >= 3600 else f"{minutes}"  # noqa: PLR2004 - an hour
+    return f"{hour}:{left:02}{point}"
 
 
 def key(entries: Iterable[tuple[str, str]]) -> Html:

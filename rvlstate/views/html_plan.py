@@ -17,8 +17,8 @@ from rvlstate.views.quantities import count, number
 LONGEST_COMMAND = 20_000
 COLUMNS = (
     Column(title="Index"),
-    Column(title="Action"),
-    Column(title="Class"),
+    Column(title="Action", word=True),
+    Column(title="Class", word=True),
     Column(title="Documents", number=True),
     Column(title="Rewrites"),
     Column(title="Takes", number=True),
@@ -76,7 +76,9 @@ def _head(plan: Plan, offer: Offer) -> Html:
     reversible = sum(step.operation.reversible for step in plan.steps)
     steps = f"{number(len(plan.steps))}, {number(reversible)} reversible" if plan.steps else ""
     search = downtime(plan.indexes)
+    held_back = sum(is_held_back(index) for index in plan.indexes)
     pairs = [
+        ("Held back", count(held_back, "index", "indexes") if held_back else "", "bad"),
         ("Steps", steps, ""),
         ("Takes", duration(plan.indexes), ""),
         ("Rewrites", rewritten(plan.indexes) or ("no document" if plan.steps else ""), ""),
@@ -86,7 +88,7 @@ def _head(plan: Plan, offer: Offer) -> Html:
         element("h1", plan.project),
         element("p", summary, class_="summary"),
         element("p", server_words(plan, offer), class_="quiet"),
-        figures(pairs) if plan.steps else None,
+        figures(pairs) if plan.steps or held_back else None,
     )
 
 

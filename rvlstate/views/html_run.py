@@ -22,6 +22,9 @@ TONES = {"done": "good", "failed": "bad", "interrupted": "warn", "running": "acc
 REHEARSES = "rehearse"
 """What the operations begin with that write nothing."""
 
+BEFORE, AFTER = "documents_before", "documents"
+"""What the check of a new index counts in the old one, and in the new one."""
+
 STEP_COLUMNS = (
     Column(title="Step"),
     Column(title="Result"),
@@ -90,9 +93,12 @@ def _error(run: RunSummary) -> Html | None:
 
 
 def _gates(steps: Sequence[StepReport]) -> Html | None:
-    """What the checks measured: their figures have names in words, see `quantities.measured`."""
+    """What the checks measured: those that are declared have names in words, see `quantities.measured`."""
     rows: list[list[Content]] = []
     for step in steps:
+        if BEFORE in step.figures and AFTER in step.figures:
+            found = f"{number(round(step.figures[BEFORE]))}, then {number(round(step.figures[AFTER]))}"
+            rows.append(["documents before and after", found, step.summary])
         for figure, value in sorted(step.figures.items()):
             if not figure.isidentifier():
                 rows.append([figure, measured(figure, value).removeprefix(f"{figure}: "), step.summary])

@@ -10,10 +10,14 @@ from rvlstate.views.html_elements import Content, Html, element
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column; `number` aligns its figures at the right. The first column names the row."""
+    """A column; `number` aligns its figures at the right. The first column names the row.
+
+    `word`: its cells hold a word or two of our own, between whose letters no line ends.
+    """
 
     title: str
     number: bool = False
+    word: bool = False
 
 
 def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Content]]) -> Html:
@@ -44,7 +48,8 @@ def _cell(place: int, column: Column, content: Content) -> Html:
     """A cell; its column's title is shown before it in a card, but for the one that names the row."""
     label = element("span", column.title, class_="label", aria_hidden="true") if column.title and place else None
     shown = element("span", content, class_="value")
-    kind = " ".join(word for word in ("number" if column.number else "", "" if content else "empty") if word)
+    kinds = (("number", column.number), ("word", column.word), ("empty", not content))
+    kind = " ".join(name for name, holds in kinds if holds)
     if place == 0:
         return element("th", shown, scope="row", role="rowheader", class_=kind or None)
     return element("td", label, shown, role="cell", class_=kind or None)

@@ -55,8 +55,8 @@ def plots(steps: Sequence[StepReport], points: Mapping[str, list[Point]], whole:
 def _row(step: StepReport, points: list[Point], whole: float) -> Html:
     end = step.after + step.seconds if step.result != "running" else whole
     took = stopwatch(step.seconds) if step.result != "running" else "running"
-    phases = [phase for phase, _ in itertools.groupby(point.phase for point in points) if phase]
-    about = f" ({', then '.join(phases)})" if phases[1:] else ""
+    phases = _phases(points)
+    about = f" ({', then '.join(point.phase for point in phases)})" if phases[1:] else ""
     return element(
         "li",
         element("div", element("span", f"{step.summary}{about}"), element("span", took), class_="what"),
@@ -67,15 +67,21 @@ def _row(step: StepReport, points: list[Point], whole: float) -> Html:
 def _bars(step: StepReport, points: list[Point], end: float) -> list[Bar]:
     """The whole step, cut where another phase began; every other phase is paler."""
     begins = [step.after]
-    for one, two in itertools.pairwise(points):
-        if one.phase != two.phase and begins[-1] < two.at < end:
-            begins.append(two.at)
+    for point in _phases(points)[1:]:
+        if begins[-1] < point.at < end:
+            begins.append(point.at)
     tone = f"bar {step.result}" if step.result != "done" else "bar"
     ends = [*begins[1:], end]
     return [
         Bar(start=start, end=stop, tone=f"{tone}{' other' if place % 2 else ''}")
         for place, (start, stop) in enumerate(zip(begins, ends, strict=True))
     ]
+
+
+def _phases(points: list[Point]) -> list[Point]:
+    """The first point of each phase; one that names none is of the phase before it."""
+    named = [point for point in points if point.phase]
+    return [next(group) for _, group in itertools.groupby(named, key=lambda point: point.phase)]
 
 
 def _held(points: list[Point], end: float) -> list[Bar]:

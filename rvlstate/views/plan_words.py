@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 
+from rvlstate.model.address import REVISION
 from rvlstate.plan.plan import Action, IndexPlan, Plan
 from rvlstate.views.change_lines import CLASS_WORDS
 from rvlstate.views.quantities import count, number
@@ -108,9 +109,10 @@ def next_words(plan: Plan, offer: Offer) -> tuple[Words, ...]:
 
 
 def unmanaged_words(names: tuple[str, ...], offer: Offer) -> Words:
-    """Indexes of others, and how to take them in."""
+    """Indexes of others, and how to take them in; a revision cannot be named, but --all knows the alias that it has."""
     shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if names[NAMES_SHOWN:] else "")
-    command = offer.command("import", *(names if len(names) <= NAMES_SHOWN else ("--all",)))
+    nameable = len(names) <= NAMES_SHOWN and not any(REVISION.match(name) for name in names)
+    command = offer.command("import", *(names if nameable else ("--all",)))
     return Words(
         label="Not managed: ", text=f"{shown}; take {'them' if names[1:] else 'it'} in with: ", command=command
     )
