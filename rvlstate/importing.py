@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rvlstate.diff.compare import compare
 from rvlstate.errors import SpecError, UsageError
 from rvlstate.files.atomic import write_atomically
 from rvlstate.files.schema_dump import dump_schema
@@ -151,4 +152,5 @@ def _write(project: Project, world: World, name: str, index: LiveIndex, path: Pa
         written=path is not None,
         unrevealed=dumped.unrevealed,
         settings=dumped.settings,
+        differs=declared is not None and bool(compare(name, world.definition(index), declared.definition).facts),
     )

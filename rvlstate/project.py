@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """One index taken into management: where its schema is, and what the server does not reveal about it."""
+    """One index taken into management: where its schema is, and what the server does not reveal about it.
+
+    `differs`: it was declared already, otherwise than it is live.
+    """
 
     name: str
     physical: str
@@ -45,6 +48,7 @@ class Imported:
     written: bool
     unrevealed: tuple[str, ...]
     settings: Mapping[str, object]
+    differs: bool = False
 
 
 class Project(Session):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """What the next request gets; `how` is "answer", "hang" (until the end) or "cut"."""
+    """What the next request gets; `how` is "answer", "hang" (until the end), "trickle" or "cut"."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.state.answers.pop(0) if self.state.answers else Answer()
         if answer.how == "hang":
             self.state.released.wait(60)
+        if answer.how == "trickle":
+            self._trickle()
         if answer.how != "answer":
             self.close_connection = True
             return
@@ -97,3 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body.encode())
+
+    def _trickle(self) -> None:
+        """Send a status line that never ends, a character at a time, for as long as anybody listens."""
+        with suppress(OSError):
+            while not self.state.released.wait(0.02):
+                self.wfile.write(b"H")

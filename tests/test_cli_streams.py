@@ -169,3 +169,12 @@ def test_an_output_that_lacks_a_letter_gets_an_escape(cli: Cli) -> None:
         out, _ = process.communicate()
     assert process.returncode == 0
     assert "+ st\\xe4dte  (new, as st\\xe4dte@1" in out
+
+
+@pytest.mark.parametrize("words", ["state rebuild", "apply"])
+def test_a_closed_stdin_is_no_terminal(cli: Cli, words: str) -> None:
+    """As some schedulers start their jobs: nobody can be asked, which is an error and no crash."""
+    line = f"exec '{sys.executable}' -m rvlstate.cli.main {words} <&-"
+    told = subprocess.run(["sh", "-c", line], cwd=cli.folder, capture_output=True, text=True, check=False)
+    assert told.returncode == 64, told.stderr
+    assert "there is no terminal to ask on" in told.stderr

@@ -151,7 +151,7 @@ def test_the_verdict_is_one_line() -> None:
     plan = plan_of("refused", project="x\n@team" * 100)
     verdict = verdict_of(plan)
     assert verdict.state == "failure"
-    assert verdict.description.startswith("Refused: ")
+    assert verdict.description.startswith("1 index refused. ")
     assert len(verdict.context) <= 200
     assert "\n" not in verdict.context + verdict.description
     many = plan_of("in_place")

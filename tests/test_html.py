@@ -7,13 +7,15 @@ import hashlib
 import html
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from cli_kit import Cli
 from hypothesis import given
 from hypothesis import strategies as st
 from page_cases import PAGES, usual
-from run_cases import BEGAN, EVENTS, STEPS, event, progress, step, summary, went_well
+from render_cases import CASES
+from run_cases import BEGAN, EVENTS, STEPS, event, failed, progress, step, summary, went_well
 from view_kit import OFFER, patient
 
 from rvlstate.plan.operations import DropAlias
@@ -24,7 +26,7 @@ from rvlstate.views.html_elements import Html, element
 from rvlstate.views.html_graph import LANES_DRAWN, lanes_drawn, lay_out
 from rvlstate.views.html_plan import render_plan_page
 from rvlstate.views.html_run import render_run_page
-from rvlstate.views.html_timeline import NOTHING_TO_PLOT
+from rvlstate.views.html_timeline import NOTHING_TO_PLOT, gantt
 from rvlstate.views.run_points import points_of
 
 pytest_plugins = ("cli_fixtures",)
@@ -174,11 +176,63 @@ def test_an_axis_ends_at_a_round_number(value: float, top: float) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "whole", "shown"),
-    [(1.25, 8, "1.2 s"), (61, 100, "61 s"), (185, 462, "3:05"), (7_800, 9_000, "2:10:00"), (5, 9_000, "0:00:05")],
+    [
+        (0.041, 0.3, "0.04 s"),
+        (1.25, 8, "1.2 s"),
+        (61, 100, "61 s"),
+        (185, 462, "3:05"),
+        (7_800, 9_000, "2:10:00"),
+        (5, 9_000, "0:00:05"),
+    ],
 )
 def test_times_on_an_axis_are_as_exact_as_it_is_long(seconds: float, whole: float, shown: str) -> None:
-    """Tenths, seconds, minutes or hours."""
+    """Hundredths, tenths, seconds, minutes or hours."""
     assert clock(seconds, whole) == shown
+
+
+def test_the_ends_of_a_short_curve_in_a_long_run_differ() -> None:
+    """Two ticks within the same second would have the same name."""
+    samples = [Sample(at=3_725.0 + at, value=1.0) for at in range(4)]
+    drawn = plot(samples, whole=7_200.0, label="x", unit=str).markup
+    assert re.findall(r"<span>(1:[^<]+)</span>", drawn) == [
+        "1:02:05.0",
+        "1:02:05.8",
+        "1:02:06.5",
+        "1:02:07.2",
+        "1:02:08.0",
+    ]
+
+
+def test_a_point_without_a_phase_is_of_the_phase_before_it() -> None:
+    """A note between two others of the same phase makes no new phase of it, nor a new bar."""
+    steps = (step(1, "stage", 0.0, 6.0),)
+    phases = enumerate(("a", "", "a", "b", ""), start=1)
+    told = [event(at, "step_progressed", step=steps[0].id, phase=phase) for at, phase in phases]
+    drawn = gantt(steps, points_of([event(0, "run_started"), *told], steps), 6.0).markup
+    assert "(a, then b)" in drawn
+    assert drawn.count('class="bar"') + drawn.count('class="bar other"') == 2 + 1  # and one in the legend
+
+
+def test_the_gate_of_every_new_index_is_told() -> None:
+    """Also of one without declared checks: the documents of the old index and of the new one."""
+    figures = {"documents": 19_999.0, "documents_before": 20_000.0, "indexing_failures": 0.0}
+    report = replace(went_well(), steps=(step(1, "verify a@2", 0.0, 1.0, figures=figures),))
+    gates = render_run_page(report).partition(">Gates<")[2].partition("</section>")[0]
+    assert "20,000, then 19,999" in gates
+
+
+def test_a_run_that_was_stopped_went_not_wrong() -> None:
+    """Who stops a run on request reads why it stopped."""
+    stopped = replace(failed(), run=replace(failed().run, result="interrupted"))
+    assert "What went wrong" in render_run_page(failed())
+    assert "What went wrong" not in render_run_page(stopped)
+    assert "Why it stopped" in render_run_page(stopped)
+
+
+def test_a_refused_index_is_among_the_first_figures() -> None:
+    """What nobody may miss is at the top, also of a plan that holds nothing else."""
+    head = render_plan_page(CASES["refused"](), OFFER).partition("</header>")[0]
+    assert re.search(r"<dt>Held back</dt><dd class=.bad.>\d index", head)
 
 
 def test_a_curve_stays_within_its_frame() -> None:
@@ -206,6 +260,7 @@ def test_plan_and_history_write_pages(cli: Cli) -> None:
     assert page.code == 0
     assert page.out.endswith("</html>\n")
     assert "wait until products@1 is built" in page.out
+    assert "rvlstate run of shop" in page.out
     refused = cli.run("history", "--format", "html")
     assert (refused.code, refused.out) == (64, "")
     assert "the id of a run" in refused.err

@@ -65,6 +65,20 @@ def test_few_indexes_are_shown_at_once_and_many_are_folded() -> None:
     assert ("details open", "") not in seen_by_github(render_plan(usual(), OFFER)).attributes
 
 
+def test_what_is_long_is_folded_so_that_the_end_is_seen() -> None:
+    """Of 300 indexes a reader sees the summary, the hazards and how to apply: all else is behind a few titles."""
+    shown, depth = [], 0
+    for line in render_plan(many_changed(), OFFER).splitlines():
+        depth -= line == "</details>"
+        shown += [line] if not depth else []
+        depth += line.startswith("<details")
+    assert depth == 0
+    assert len(shown) < 30
+    assert any("300 to update" in line for line in shown)
+    assert any("`rvlstate apply" in line for line in shown)
+    assert not any(line.startswith("|") for line in shown)
+
+
 @pytest.mark.parametrize("text", ["", "<b>|`@team #1 " * 20, "\U0001f480" * 150], ids=["usual", "hostile", "wide"])
 def test_three_hundred_changes_fit_and_are_well_formed(text: str) -> None:
     """Whatever the names are: within the limit, everything closed, and what is missing is said with where it is."""

@@ -165,6 +165,7 @@ def test_the_environment_names_addresses(cli: Cli, hook: HookServer, monkeypatch
         ({"status": 302, "headers": {"location": "/elsewhere"}}, "a redirection, which is not followed"),
         ({"status": 307, "headers": {"location": "ftp://127.0.0.1/x"}}, "another scheme"),
         ({"status": 308, "headers": {"location": "file:///etc/passwd"}}, "another scheme"),
+        ({"status": 307, "headers": {"location": "http://[::1"}}, "it redirects to what is no address"),
         ({"status": 307, "headers": {"location": "/again"}, "times": 9}, "redirects too often"),
         ({"status": 429, "headers": {"retry-after": "3600"}}, "It answered 429"),
     ],
@@ -196,6 +197,17 @@ def test_a_failed_notification_that_all_is_well_is_an_error(cli: Cli, hook: Hook
     assert [body["event"] for body in hook.bodies()] == ["resolved"]
 
 
+def test_credentials_that_a_server_says_back_are_masked(hook: HookServer) -> None:
+    """Also as the header has them, which is not how the address does."""
+    address = one(f"http://ann:{SECRET}@127.0.0.1:{hook.port}/x")
+    hook.answer(401, body=f"no such user: Basic {address.credentials}")
+    with pytest.raises(ForgeFailure) as caught:
+        post(address, {}, 5)
+    (seen,) = hook.posted
+    assert seen.headers["authorization"] == f"Basic {address.credentials}"
+    assert caught.value.message == "no such user: Basic ***"
+
+
 def test_one_address_that_fails_keeps_no_other_from_it(cli: Cli, hook: HookServer) -> None:
     """And only that one is tried again by the next run."""
     words = ("--notify", f"{plain(hook)}/1", "--notify", f"{plain(hook)}/2", "--notify-state", "told.json")
@@ -222,9 +234,10 @@ def test_what_passes_by_itself_is_tried_again(hook: HookServer) -> None:
     assert slept[2] >= 7
 
 
-def test_a_server_that_is_silent_is_given_up(hook: HookServer) -> None:
-    """After the time that is allowed for an answer."""
-    hook.answer(how="hang")
+@pytest.mark.parametrize("how", ["hang", "trickle"])
+def test_a_server_that_is_silent_is_given_up(hook: HookServer, how: str) -> None:
+    """After the time that is allowed for a whole answer, also if it sends a character now and then."""
+    hook.answer(how=how)
     with pytest.raises(ForgeFailure) as caught:
         post(one(plain(hook)), {}, 0.2)
     assert caught.value.trouble == "timeout"

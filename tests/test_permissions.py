@@ -142,4 +142,4 @@ def test_indexes_of_ours_must_be_readable(admin: Connection) -> None:
     with as_user(admin, *READING, "~p:*") as connection:
         with pytest.raises(PermissionMissingError) as caught:
             inspect_catalog(connection, ["shop"], inspect_server(connection))
-        assert caught.value.next_step == "ask for: ACL SETUSER ci +ft.info ~shop"
+        assert caught.value.next_step == "ask for: ACL SETUSER ci ~shop"

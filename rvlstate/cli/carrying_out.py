@@ -72,22 +72,31 @@ def carry_out(call: Call, project: Project, plan: Plan, options: ApplyOptions, r
 
 def can_be_applied(project: Project, plan: Plan, options: ApplyOptions) -> bool:
     """Whether there is anything to ask about: what apply refuses, or has nothing to do for, needs no answer."""
-    from rvlstate.runtime.admit import not_agreed
     from rvlstate.views.plan_words import is_held_back
 
     if not plan.steps or any(is_held_back(index) for index in plan.indexes):
         return False
+    return not _open_questions(project, plan, options)
+
+
+def _open_questions(project: Project, plan: Plan, options: ApplyOptions) -> frozenset[str]:
+    """The hazard codes that nobody has agreed to: neither now, nor by policy, nor when the change was begun."""
+    from rvlstate.runtime.admit import not_agreed
+
+    if options.reviewed or not plan.hazards:
+        return frozenset()
     state = project.state()
     agreed_before = state.run.allowed if state.run is not None and not state.run.finished else ()
     allowed = (*options.allow, *project.desired.policy.allow, *agreed_before)
-    return options.reviewed or not not_agreed(plan, state, allowed)
+    return frozenset(hazard.code for hazard in not_agreed(plan, state, allowed))
 
 
 def _plan_writer(settings: Globals, project: Project, plan: Plan, options: ApplyOptions) -> Callable[[Paper], None]:
     """What writes the plan down, without the command that is being run already."""
     from rvlstate.views.plan_text import Detail, Ending, write_plan
 
-    told = offer(settings, project, allowed=tuple(HAZARD_CODES) if options.reviewed else options.allow)
+    unanswered = _open_questions(project, plan, options)
+    told = offer(settings, project, allowed=tuple(code for code in HAZARD_CODES if code not in unanswered))
     detail = Detail(everything=settings.verbose, ending=Ending.WITHOUT_COMMAND)
     return lambda paper: write_plan(paper, plan, told, detail)
 

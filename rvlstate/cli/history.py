@@ -40,7 +40,7 @@ def command(settings: Globals, run_id: str | None, limit: int, form: str) -> int
     if form == "html":
         from rvlstate.views.html_run import render_run_page
 
-        write_result(render_run_page(report, events))
+        write_result(render_run_page(report, events, project=project.desired.project))
     elif form == "json":
         show_json(run_data(report))
     else:

@@ -31,9 +31,10 @@ def command(settings: Globals, names: tuple[str, ...], everything: bool, form: s
 
     with open_project(settings, "optional") as project:
         imported = project.import_indexes(names, everything=everything)
-        told = offer(settings, project)
+        told, recorded = offer(settings, project), {record.name for record in project.state().records}
+        undeclared = sorted(recorded - {index.name for index in project.desired.indexes} - {i.name for i in imported})
     if form == "json":
         show_json(imported_data(imported))
     else:
-        show(settings, lambda paper: write_imported(paper, imported, told))
+        show(settings, lambda paper: write_imported(paper, imported, told, undeclared))
     return 0

@@ -81,7 +81,7 @@ def _schema() -> str:
 def _write(file: Path, text: str) -> str:
     """Write one file unless it is there, a script as one that can be run; what was done, as a line."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(file.parent)
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
         if file.suffix == ".sh":
@@ -93,6 +93,14 @@ def _write(file: Path, text: str) -> str:
             "this file cannot be written", where=str(file), why=f"The system says: {error.strerror or error}."
         ) from error
     return f"written  {file}"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder unless it is there. Raises OSError, where a file has its name as well."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(error.errno, f"{folder} is a file") from error
 
 
 def _project_name(folder: str) -> str:

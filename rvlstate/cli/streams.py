@@ -19,8 +19,11 @@ _log: list[TextIO] = []
 def settle_streams() -> None:
     """Let characters that a stream's encoding lacks come out as escapes instead of as a crash.
 
-    A stream that was closed before we came (`>&-`, some daemons) is None: what is written to it goes nowhere.
+    A stream that was closed before we came (`>&-`, some daemons) is None: what is written to it goes nowhere, and there
+    is nothing to read.
     """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     if sys.stderr is None:

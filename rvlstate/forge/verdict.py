@@ -7,6 +7,7 @@ from typing import Literal
 
 from rvlstate.plan.plan import Plan
 from rvlstate.views.plan_words import totals
+from rvlstate.views.quantities import count
 from rvlstate.views.untrusted import printable
 
 LONGEST_DESCRIPTION, LONGEST_CONTEXT = 140, 200
@@ -23,7 +24,7 @@ class Verdict:
 
 def verdict_of(plan: Plan, environment: str = "") -> Verdict:
     """Failure if anything of the plan is refused; else success, with the consequences that an apply agrees to."""
-    refused = any(index.refused for index in plan.indexes)
+    refused = sum(bool(index.refused) for index in plan.indexes)
     codes = sorted({hazard.code for hazard in plan.hazards})
     agreed = f" Applying the file agrees to {', '.join(codes)}." if codes and not refused else ""
     text = totals(plan) + agreed
@@ -31,7 +32,9 @@ def verdict_of(plan: Plan, environment: str = "") -> Verdict:
     return Verdict(
         state="failure" if refused else "success",
         context=_short(printable(names), LONGEST_CONTEXT),
-        description=_short(f"Refused: {text}" if refused else text, LONGEST_DESCRIPTION),
+        description=_short(
+            f"{count(refused, 'index', 'indexes')} refused. {text}" if refused else text, LONGEST_DESCRIPTION
+        ),
     )
 
 

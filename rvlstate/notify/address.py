@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -34,6 +35,12 @@ class Address:
         """What stands for the address in a file: it cannot be turned back."""
         return sha256(f"{self.service} {self.url}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
+    @property
+    def credentials(self) -> str:
+        """User and password of the address as a header has them, "" where there are none; no less secret."""
+        user = unquote(urlsplit(self.url).netloc.rpartition("@")[0])
+        return base64.b64encode(user.encode("utf-8", "surrogatepass")).decode() if user else ""
+
     def mask(self, text: str) -> str:
         """A text of the server or of a library without any part of the address that may be secret."""
         parts = urlsplit(self.url)
@@ -41,6 +48,7 @@ class Address:
         pieces |= {part.partition("=")[2] for part in parts.query.split("&")}
         pieces |= set(parts.netloc.rpartition("@")[0].split(":"))
         pieces |= {unquote(piece) for piece in pieces}
+        pieces.add(self.credentials)
         for piece in sorted((piece for piece in pieces if len(piece) >= SHORTEST_SECRET), key=len, reverse=True):
             text = text.replace(piece, "***")
         return text

@@ -15,7 +15,7 @@ from rvlstate.views.drift_slack import slack_message, slack_note
 from rvlstate.views.drift_words import headline
 from rvlstate.views.paper import Paper, plain_text
 from rvlstate.views.plan_words import Offer
-from rvlstate.views.untrusted import harmless, lines_of
+from rvlstate.views.untrusted import harmless
 
 News: TypeAlias = Literal["drift", "resolved", "failed"]
 LONGEST_BODY = 8_000
@@ -48,7 +48,7 @@ def about_drift(drift: Drift, offer: Offer, environment: str = "") -> Message:
         told=drift.fingerprint if drift.found else NONE,
         title=title,
         text=text,
-        body=_cut(plain_text(paper)),
+        body=_cut("\n".join(_harmless_lines(plain_text(paper)))),
         data={"event": news, "text": text, **drift_data(drift, offer)},
         slack=slack_message(title, drift, offer),
     )
@@ -57,7 +57,7 @@ def about_drift(drift: Drift, offer: Offer, environment: str = "") -> Message:
 def about_failure(error: RvlstateError, project: str, offer: Offer, environment: str = "") -> Message:
     """That nobody could look, and why."""
     title = _title(project, environment)
-    lines = ["rvlstate drift could not look.", *lines_of(str(error))]
+    lines = ["rvlstate drift could not look.", *_harmless_lines(str(error))]
     text = f"{title}: could not look: {harmless(error.what)}"
     kind = type(error).__name__
     return Message(
@@ -81,6 +81,11 @@ def about_failure(error: RvlstateError, project: str, offer: Offer, environment:
 
 def _title(project: str, environment: str) -> str:
     return f"rvlstate drift: {harmless(project)}{f' ({harmless(environment)})' if environment else ''}"
+
+
+def _harmless_lines(text: str) -> list[str]:
+    """The lines of a text that leaves the machine: printable, and without the passwords of URLs."""
+    return [harmless(line, LONGEST_BODY) for line in text.splitlines()]
 
 
 def _cut(text: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -31,15 +33,34 @@ MOST_READ = 4_000
 
 
 def post(address: Address, payload: Mapping[str, Any], timeout: float) -> None:
-    """Send a payload once; `timeout` is for each answer, in seconds. Raises ForgeFailure."""
+    """Send a payload once; `timeout` is for each whole answer, in seconds. Raises ForgeFailure."""
     url, headers = _without_credentials(address.url)
     data = json.dumps(payload, ensure_ascii=True).encode()
     for _ in range(HOPS + 1):
-        moved = _attempt(address, url, data, headers, timeout)
+        moved = _in_time(address, partial(_attempt, address, url, data, headers, timeout), timeout)
         if not moved:
             return
-        url, headers = _followed(url, moved, headers)
+        url, headers = _followed(address, url, moved, headers)
     raise _failure(address, "nonsense", "it redirects too often")
+
+
+def _in_time(address: Address, attempt: Callable[[], str], timeout: float) -> str:
+    """What an attempt returns. A socket limits the time between two bytes alone: a server may send one each second."""
+    outcome: list[str | BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(attempt())
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            outcome.append(error)
+
+    thread = threading.Thread(target=work, name="rvlstate-notification", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    found = outcome[0] if outcome else _failure(address, "timeout", "")
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _attempt(address: Address, url: str, data: bytes, headers: Mapping[str, str], timeout: float) -> str:
@@ -47,8 +68,7 @@ def _attempt(address: Address, url: str, data: bytes, headers: Mapping[str, str]
     # urllib has no other schemes here, whatever a server redirects to.
     request = Request(url, data=data, headers=dict(headers), method="POST")  # noqa: S310
     try:
-        with _opener().open(request, timeout=timeout) as answer:
-            answer.read(MOST_READ)
+        with _opener().open(request, timeout=timeout):
             return ""
     except HTTPError as error:
         with error:
@@ -79,13 +99,15 @@ def _answered(address: Address, error: HTTPError) -> str:
     ) from None
 
 
-def _followed(url: str, to: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+def _followed(address: Address, url: str, to: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
     """The next address: never of another scheme but https, and of another host without the credentials."""
-    target = urljoin(url, to)
-    before, after = urlsplit(url), urlsplit(target)
+    try:
+        target = urljoin(url, to)
+        before, after = urlsplit(url), urlsplit(target)
+    except ValueError:
+        raise _failure(address, "nonsense", "it redirects to what is no address") from None
     if after.scheme not in {before.scheme, "https"} or not after.hostname or "@" in after.netloc:
-        message = "it redirects to where nothing is sent: another scheme, or no host"
-        raise ForgeFailure(trouble="nonsense", message=message, writing=True)
+        raise _failure(address, "nonsense", "it redirects to where nothing is sent: another scheme, or no host")
     if after.netloc == before.netloc and after.scheme == before.scheme:
         return target, headers
     return target, {name: value for name, value in headers.items() if name != "Authorization"}

@@ -23,7 +23,7 @@ from rvlstate.plan.commands import (
 )
 from rvlstate.plan.operations.rehearse_rewrite import NOWHERE
 from rvlstate.plan.phases import companions
-from rvlstate.plan.rights import beside_documents, pattern, sorted_names, tag_of
+from rvlstate.plan.rights import beside_documents, escaped, pattern, sorted_names, tag_of
 
 Role: TypeAlias = Literal["plan", "drift", "apply"]
 ROLES: tuple[Role, ...] = ("plan", "drift", "apply")
@@ -129,14 +129,18 @@ def _name_rules(name: str, *, one_slot: bool) -> tuple[str, ...]:
 
 
 def _further(desired: Desired, state: State) -> tuple[str, ...]:
-    """What has the server tell which documents were written meanwhile."""
-    return ("+config|get", "+psubscribe", *(f"&{channel(prefix)}" for prefix in _prefixes(desired, state)))
+    """What has the server tell which documents were written meanwhile.
+
+    A prefix that no rule can hold as it is (spaces, quotes, what is not ASCII) is left out, and done without.
+    """
+    channels = [f"&{channel(prefix)}" for prefix in _prefixes(desired, state) if pattern(prefix) == escaped(prefix)]
+    return ("+config|get", "+psubscribe", *channels)
 
 
 def channel(prefix: str, database: int = 0) -> str:
     """What is subscribed to for documents under a prefix; a rule of an ACL must be spelt just so."""
-    escaped = re.sub(r"[*?\[\]\\^-]", r"\\\g<0>", prefix)
-    return f"__keyspace@{database}__:{escaped}*"
+    spelt = re.sub(r"[*?\[\]\\^-]", r"\\\g<0>", prefix)
+    return f"__keyspace@{database}__:{spelt}*"
 
 
 def _declared(desired: Desired, state: State) -> tuple[str, ...]:

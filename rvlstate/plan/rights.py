@@ -68,8 +68,12 @@ def beside_documents(project: str) -> tuple[str, str]:
 
 def pattern(text: str) -> str:
     """A pattern for just this text; what a rule of an ACL cannot hold (spaces, quotes) becomes any byte."""
-    plain = re.sub(r"([*?\[\]\\^])", r"\\\1", text)
-    return "".join(char if "!" <= char <= "~" and char not in "\"'" else "?" * _bytes(char) for char in plain)
+    return "".join(char if "!" <= char <= "~" and char not in "\"'" else "?" * _bytes(char) for char in escaped(text))
+
+
+def escaped(text: str) -> str:
+    """A pattern for just this text, whether or not a rule of an ACL can hold it."""
+    return re.sub(r"([*?\[\]\\^])", r"\\\1", text)
 
 
 def work_needs(project: str) -> Needs:

@@ -178,7 +178,7 @@ def _resolved(connection: Connection, names: list[str], seen: _Pass) -> tuple[li
 def _catalog(connection: Connection, seen: _Pass, wanted: Sequence[str]) -> Catalog:
     denied = [name for name in wanted if name in seen.unreadable]
     if denied:
-        raise permission_missing(connection, ["FT.INFO"], keys=tuple(map(pattern, denied)))
+        raise permission_missing(connection, (), keys=tuple(map(pattern, denied)))
     return Catalog(
         indexes=tuple(seen.indexes[name] for name in sorted(seen.indexes)),
         aliases=tuple(sorted(seen.aliases.items())),

@@ -59,6 +59,6 @@ def _write_next(paper: Paper, drift: Drift, offer: Offer) -> None:
     commands = next_commands(drift, offer)
     if commands:
         paper.line("Next:")
-        paper.rows([(Cell(text=printable(line), style="bold"), Cell(text=effect)) for line, effect in commands])
+        paper.rows([(Cell(text=printable(line), style="bold"), Cell(text=printable(told))) for line, told in commands])
     if can_be_kept(drift):
         paper.line(KEEP)

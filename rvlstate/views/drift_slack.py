@@ -27,7 +27,7 @@ def slack_message(title: str, drift: Drift, offer: Offer) -> dict[str, Any]:
         blocks.append(_section(f"and {count(rest, 'more index', 'more indexes')}; {shows} shows all of them"))
     if drift.counts_unmanaged and drift.unmanaged:
         blocks.append(_section(_cut([f"Not managed: {_code(name)}" for name in drift.unmanaged])))
-    commands = [f"{_code(command)}  {_text(effect)}" for command, effect in next_commands(drift, offer)]
+    commands = [f"{_code(command)}  {_quoted(harmless(effect))}" for command, effect in next_commands(drift, offer)]
     if commands:
         blocks.append(_section(_cut(["*Next*", *commands])))
     return _message(f"{title}: {headline(drift)}", blocks)

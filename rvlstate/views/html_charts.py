@@ -96,9 +96,9 @@ def ceiling(value: float) -> float:
 
 
 def clock(seconds: float, whole: float, *, tenths: bool = False) -> str:
-    """A time on an axis that is so long: `0.4 s`, `12 s`, `3:05`, `2:10:00`, and with `tenths` `12.0 s`, `3:05.5`."""
+    """A time on an axis that is so long: `0.04 s`, `0.4 s`, `12 s`, `3:05`, `2:10:00`; with `tenths` also `3:05.5`."""
     if whole < 10:  # noqa: PLR2004 - seconds below which tenths are told
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if whole >= 1 else f"{seconds:.2f} s"
     told, tenth = divmod(round(seconds * 10), 10) if tenths else (round(seconds), 0)
     point = f".{tenth}" if tenths else ""
     if whole < 120:  # noqa: PLR2004 - seconds

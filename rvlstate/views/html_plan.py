@@ -24,6 +24,7 @@ COLUMNS = (
     Column(title="Takes", number=True),
     Column(title="Search downtime", number=True),
 )
+REFUSED = "Apply refuses the whole plan until what is refused is mended."
 LEGEND = (
     "Read downwards: a step waits for all that lead to it. "
     "A hollow node cannot be undone; a node with a ring around it has a hazard."
@@ -109,7 +110,8 @@ def _held_back(plan: Plan) -> Html | None:
         refused = [(badge("refused", "bad"), text) for text in refusals(index)]
         waiting = [(badge("waiting", "warn"), text) for text in holds(index)]
         rows += [element("li", label, " ", name(index.name), " ", text) for label, text in (*refused, *waiting)]
-    return section("Held back or waiting", element("ul", *rows, class_="notices"), kind="warn") if rows else None
+    told = element("p", REFUSED, class_="quiet") if any(index.refused for index in plan.indexes) else None
+    return section("Held back or waiting", told, element("ul", *rows, class_="notices"), kind="warn") if rows else None
 
 
 def _warnings(plan: Plan) -> Html | None:

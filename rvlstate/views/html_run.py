@@ -43,8 +43,11 @@ COMPARED_COLUMNS = (
 )
 
 
-def render_run_page(report: RunReport, events: Sequence[Event] = ()) -> str:
-    """One run as one HTML file; `events` is what it told while it went on, as far as that is kept."""
+def render_run_page(report: RunReport, events: Sequence[Event] = (), *, project: str = "") -> str:
+    """One run as one HTML file; `events` is what it told while it went on, as far as that is kept.
+
+    `project` is the name of the project, "" if it is not to be told.
+    """
     points = points_of(events, report.steps)
     whole = _whole(report)
     parts = [
@@ -58,7 +61,7 @@ def render_run_page(report: RunReport, events: Sequence[Event] = ()) -> str:
     ]
     return render_page(
         title=f"{report.run.operation} {report.run.id}",
-        kind="rvlstate run",
+        kind=f"rvlstate run of {project}" if project else "rvlstate run",
         head=_head(report),
         sections=[part for part in parts if part is not None],
         foot=_foot(report.run),
@@ -89,7 +92,9 @@ def _error(run: RunSummary) -> Html | None:
     if not lines:
         return None
     shown = element("pre", *(joined(line, Html("\n")) for line in lines))
-    return section("What went wrong", element("div", shown, class_="notices"), kind="bad")
+    stopped = run.result == "interrupted"  # on request, which is no failure
+    title, kind = ("Why it stopped", "warn") if stopped else ("What went wrong", "bad")
+    return section(title, element("div", shown, class_="notices"), kind=kind)
 
 
 def _gates(steps: Sequence[StepReport]) -> Html | None:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 NOTHING = "Nothing to import: every index is managed already."
 
 
-def write_imported(paper: Paper, imported: Sequence[Imported], offer: Offer) -> None:
-    """Each index with its file and with what the server keeps to itself."""
+def write_imported(paper: Paper, imported: Sequence[Imported], offer: Offer, undeclared: Sequence[str] = ()) -> None:
+    """Each index with its file and with what the server keeps to itself; `undeclared` are managed without a schema."""
     if not imported:
         paper.line(NOTHING)
-        return
     for item in imported:
         where = f"wrote {item.file}" if item.written else f"declared in {item.file}"
+        where += ", otherwise than it is live" if item.differs else ""
         physical = f"  ({printable(item.physical)})" if item.physical != item.name else ""
         paper.words(Cell(text=f"= {printable(item.name)}", style="bold cyan"), f"{physical}  {printable(where)}")
         if item.settings:
@@ -36,9 +36,26 @@ def write_imported(paper: Paper, imported: Sequence[Imported], offer: Offer) -> 
                 first="  ? ",
                 rest="    ",
             )
-    paper.blank()
-    paper.line(Cell(text=f"{count(len(imported), 'index', 'indexes')} taken in.", style="bold green"))
-    paper.line(f"Next: {offer.command('plan')} should find nothing to do.")
+    if imported:
+        paper.blank()
+        paper.line(Cell(text=f"{count(len(imported), 'index', 'indexes')} taken in.", style="bold green"))
+        paper.paragraph(_next(imported, offer), first="", rest="  ")
+    if undeclared:
+        names, command = printable(", ".join(undeclared)), printable(offer.command("import", *undeclared))
+        paper.paragraph(
+            f"Managed, and declared by no schema: {names}; {command} writes it.",
+            first="",
+            rest="  ",
+        )
+
+
+def _next(imported: Sequence[Imported], offer: Offer) -> str:
+    plan = offer.command("plan")
+    if not any(item.differs for item in imported):
+        return f"Next: {plan} should find nothing to do."
+    return (
+        f"Next: {plan} shows what the schemas change; to declare what is live instead, remove them and import by name."
+    )
 
 
 def imported_data(imported: Sequence[Imported]) -> dict[str, Any]:

@@ -24,6 +24,10 @@ LONGEST_COMMAND = 2_000
 EACH_HAZARD = 3
 """Of each code so many hazards are told in full."""
 
+ROWS_SHOWN, CHANGES = 25, "Changes"
+"""A table of more rows is folded, and so are the changes of more indexes."""
+
+HELD_BACK = "Held back: apply refuses the whole plan until this is mended"
 NEEDS_SHOWN = 12
 MERMAID_CHARACTERS, MERMAID_STEPS = 20_000, 100
 """Mermaid refuses 50,000 characters or 500 arrows; long before that nobody sees anything in the picture."""
@@ -79,8 +83,9 @@ def _hazards(plan: Plan, room: Room) -> list[str]:
 def _held_back(plan: Plan, room: Room) -> list[str]:
     blocks = []
     for index in plan.indexes:
-        blocks += [[f"> - refused: {prose(reason)}"] for reason in refusals(index)]
-    return _alert("WARNING", "Held back", blocks, room, "what is held back")
+        told = [reason.removeprefix(f"{index.name}.") for reason in refusals(index)]
+        blocks += [[f"> - {code(index.name)}: refused: {prose(reason)}"] for reason in told]
+    return _alert("WARNING", HELD_BACK, blocks, room, "what is held back")
 
 
 def _waiting(plan: Plan, room: Room) -> list[str]:
@@ -102,25 +107,32 @@ def _alert(kind: str, title: str, blocks: list[list[str]], room: Room, noun: str
 
 
 def _table(told: list[IndexPlan], room: Room) -> list[str]:
-    frame = [*table_head(HEAD), ""]
+    """The table, folded where it is so long that nobody would find what comes after it."""
+    title, head = count(len(told), "index", "indexes"), table_head(HEAD)
+    is_long = len(told) > ROWS_SHOWN
+    frame = [*(folded(title, head) if is_long else head), ""]
     rows, left_out = room.take([[index_row(index)] for index in told], share=0.45, frame=frame)
     if left_out:
         room.missing.append(f"{number(left_out)} rows of the table")
-    return [*frame[:2], *rows, ""] if rows else []
+    return [*(folded(title, [*head, *rows]) if is_long else [*head, *rows]), ""] if rows else []
 
 
 def _details(plan: Plan, told: list[IndexPlan], room: Room) -> list[str]:
-    lines, left_out = room.take(index_blocks(plan, told))
+    blocks = index_blocks(plan, told)
+    is_long = len(blocks) > ROWS_SHOWN
+    lines, left_out = room.take(blocks, frame=[*folded(CHANGES, []), ""] if is_long else ())
     if left_out:
         room.missing.append(f"the changes of {count(left_out, 'index', 'indexes')}")
-    return lines
+    return [*folded(CHANGES, lines), ""] if is_long and lines else lines
 
 
 def _graph(plan: Plan, room: Room) -> list[str]:
     if len(plan.steps) < 2:  # noqa: PLR2004 - one box shows nothing
         return []
     chart = mermaid_graph(plan).splitlines() if len(plan.steps) <= MERMAID_STEPS else []
-    block = [*folded("Graph of the steps", fence_as_is(chart, "mermaid")), ""]
+    final = any(not step.operation.reversible for step in plan.steps)
+    title = f"Graph of the steps{' (dashed: cannot be undone)' if final else ''}"
+    block = [*folded(title, fence_as_is(chart, "mermaid")), ""]
     small = bool(chart) and sum(map(len, chart)) <= MERMAID_CHARACTERS
     lines, left_out = room.take([block]) if small else ([], 1)
     if left_out:

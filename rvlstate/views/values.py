@@ -71,7 +71,7 @@ def describe_field(name: str, attributes: Mapping[str, Value]) -> str:
             parts.append(show_value(value))
         elif value != known.get(key) and value not in (None, False, UNREVEALED):
             parts.append(_attribute(key, value))
-    return ", ".join(parts)
+    return printable(", ".join(parts))
 
 
 def _vector_words(attributes: Mapping[str, Value]) -> list[str]:

@@ -127,9 +127,7 @@ class Team:
     def plan(self, request: ForgeServer, commit: str) -> tuple[Outcome, Outcome | None]:
         """The job of a pull request: plan, keep the file, comment; the second without an address of Redis."""
         folder = self.check_out(commit)
-        planned = self.run(
-            folder, "plan", "--out", "plan.json", "--detailed-exitcode", "--format", "json", user="plan"
-        )
+        planned = self.run(folder, "plan", "--out", "plan.json", "--detailed-exitcode", "--format", "json", user="plan")
         if not (folder / "plan.json").exists():
             return planned, None
         self.plans[commit] = (folder / "plan.json").read_bytes()

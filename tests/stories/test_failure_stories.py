@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NewServer
+from kill_matrix import take_lock_away
 from kit import FIELDS, Shop, managed, numeric, opened_shop, text, vector
 from nursery import Nursery
 from observe import (
@@ -119,14 +120,14 @@ def test_a_state_that_cannot_be_written_stops_the_run(new_server: NewServer, tmp
         managed(shop)
         shop.declare("products", text("title", weight=2.0), *FIELDS[1:])
         shop.events.clear()
-        hold = Hold("FT.ALIASUPDATE products", act=lambda: shop.client.config_set("maxmemory", 1))
+        hold = Hold("FT.ALIASUPDATE products", act=lambda: shop.client.config_set("min-replicas-to-write", 1))
         hold.let_go.set()
         proxy.rearm(watch=hold)
         direct, shop.url = shop.url, proxy.url
         with pytest.raises((StateError, RvlstateError), match="refused to write") as failure:
             shop.apply()
         shop.url = direct
-        assert "memory" in str(failure.value)
+        assert "NOREPLICAS" in failure.value.why
         done = [event.step for event in shop.events if isinstance(event, StepFinished)]
         state = shop.state()
         record = state.record("products")
@@ -135,7 +136,8 @@ def test_a_state_that_cannot_be_written_stops_the_run(new_server: NewServer, tmp
         assert "products/4" not in done
         assert live_names(shop.client) == {"products@1", "products@2"}
         assert shop.count() == 60
-        shop.client.config_set("maxmemory", 0)
+        shop.client.config_set("min-replicas-to-write", 0)
+        take_lock_away(shop)  # it could not be given back either
         assert shop.apply().plan_empty
         shop.assert_settled()
 

@@ -1,6 +1,6 @@
 """A team's week, from the first import to a change that is taken back, through the command line and git alone.
 
-Ada and Bo write schemas, Cy looks after the server. Each pull request has a CI, which plans as a user who may only read.
+Ada and Bo write schemas. The CI plans and looks for drift as users who may only read, and applies as one who may write.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_a_week_of_a_team(team: Team, forge: ForgeServer, hook: HookServer) -> N
 
 
 def monday(team: Team) -> tuple[Clone, Clone]:
-    """What nobody declared is taken in: files for the repository, nothing to do, users with the rights that it needs."""
+    """What nobody declared is taken in and committed; then there is nothing to do, and users get the rights for it."""
     ada = team.clone("ada")
     (ada.folder / "rvlstate.yaml").write_text(
         "version: 1\nproject: shop\nredis: {url: '${REDIS_URL}'}\nschemas: [indexes/*.yaml]\n"
@@ -90,7 +90,7 @@ def monday(team: Team) -> tuple[Clone, Clone]:
 def tuesday(team: Team, ada: Clone, bo: Clone, of_ada: ForgeServer, of_bo: ForgeServer) -> tuple[str, str]:
     """Two branches are planned and commented; a second push replaces the comment; the plan's user may write nothing."""
     ada.begin("weights")
-    ada.edit("indexes/products.yaml", "name: title\n    type: text\n", "name: title\n    type: text\n    attrs: {weight: 2}\n")
+    ada.edit("indexes/products.yaml", "    type: text\n", "    type: text\n    attrs: {weight: 2}\n")
     ada.add("indexes/brands.yaml", BRANDS)
     early = ada.push("Titles weigh more, brands can be searched")
     refused, uncommented = team.plan(of_ada, early)
@@ -140,7 +140,6 @@ def wednesday(team: Team, of_bo: ForgeServer, weights: str, hours: str) -> None:
     merged = team.merge("hours")
     stale = team.apply(merged, hours)
     assert (stale.code, stale.err.splitlines()[0]) == (3, "Error: the plan is stale")
-    assert team.run(team.check_out(merged), "drift", user="drift").code == 0
     planned, _ = team.plan(of_bo, merged)
     assert (planned.code, len(of_bo.bodies())) == (2, 1)
     applied = team.apply(merged, merged)
@@ -212,7 +211,7 @@ def friday(team: Team, ada: Clone, forge: ForgeServer) -> None:
 
     ada.begin("whole-again")
     ada.revert(main)
-    team.plan(forge, ada.push())
+    ada.push()
     settled = team.run(team.check_out(team.merge("whole-again")), "plan", "--detailed-exitcode", user="plan")
     assert settled.code == 0, settled.out
     week = team.run(desk, "history", "--format", "json", user="plan").data["runs"]

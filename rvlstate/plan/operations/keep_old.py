@@ -58,7 +58,7 @@ class KeepOld(Defaults):
             total = added(total, tally)
             pause = min(max(self.seconds - spent - tally.seconds, 0.0), LONGEST_PAUSE)
             yield Report(
-                f"{total.written:,} late writes staged; rvlstate rollback {self.name} still leads back",
+                f"{total.written:,} late writes staged; rvlstate abort, then rollback {self.name}, still leads back",
                 done=min(round(spent), round(self.seconds)),
                 total=round(self.seconds),
                 figures=figures_of(total),

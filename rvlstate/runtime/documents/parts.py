@@ -23,6 +23,9 @@ from rvlstate.runtime.documents.staging import Stager
 from rvlstate.runtime.documents.sweep import Gate, Part
 from rvlstate.runtime.documents.topology import Primary, primaries
 
+SHARE_OF_COPIES = 0.1
+"""One EXISTS of a copy's document, against the reading, digest and writing of a document."""
+
 NO_HINTS = Hinted(frozenset(), certain=False, received=0)
 
 
@@ -59,7 +62,7 @@ def parts_of(effect: Sweep, reconciler: Reconciler, stager: Stager | None) -> tu
         return (Part(wanted=documents, work=reconciler.reconcile),)
     copies = stager.copies
     staged = Wanted(prefixes=copies.prefixes(), beside=reconciler.beside, ours=not copies.moved)
-    return (Part(wanted=documents, work=stager.reconcile), Part(wanted=staged, work=stager.orphans))
+    return (Part(wanted=documents, work=stager.reconcile), Part(wanted=staged, work=stager.orphans, share=SHARE_OF_COPIES))
 
 
 def documents_of(effect: Sweep, reconciler: Reconciler) -> Wanted:

@@ -84,10 +84,15 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Keys that are scanned, and what is done with a batch of them."""
+    """Keys that are scanned, and what is done with a batch of them.
+
+    `share` is what a key of it costs of the rate limit, measured against a document: whether the document of a copy is
+    there is asked by the way.
+    """
 
     wanted: Wanted
     work: Callable[[Node, Sequence[bytes]], Tally]
+    share: float = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -194,10 +199,11 @@ class Pass:
         return now, again
 
     def _worked(self, part: Part, node: Node, keys: Sequence[bytes]) -> Tally:
-        self.gate.admit(len(keys))
+        counted = int(len(keys) * part.share)
+        self.gate.admit(counted)
         began = time.monotonic()
         tally = part.work(node, keys)
-        self.gate.note(len(keys), time.monotonic() - began)
+        self.gate.note(counted, time.monotonic() - began)
         self.records.add(tally.bad_rows)
         return tally
 
