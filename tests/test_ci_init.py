@@ -80,3 +80,12 @@ def test_none_and_another_ci_exclude_each_other(tmp_path: Path, capsys: pytest.C
     assert outcome(capsys, "init", str(tmp_path / "x"), "--ci", "none", "--ci", "cron").code == 64
     assert outcome(capsys, "init", str(tmp_path / "x"), "--ci", "jenkins").code == 64
     assert not (tmp_path / "x").exists()
+
+
+def test_a_file_where_a_folder_is_to_be_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not taken for the file that would have been in there."""
+    (tmp_path / "indexes").write_text("mine")
+    told = outcome(capsys, "init", str(tmp_path))
+    assert told.code == 1
+    assert f"{tmp_path / 'indexes'} is a file" in told.err
+    assert (tmp_path / "indexes").read_text() == "mine"

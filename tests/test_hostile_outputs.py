@@ -59,7 +59,7 @@ def drift_of(text: str, other: str) -> Drift:
         Standing(
             name=text,
             phase="ready",
-            summary=other,
+            summary=f"{other} waits for its cutover",
             answers_from=f"{text}@1",
             new=f"{text}@2",
             old=f"{text}@1",

@@ -89,3 +89,13 @@ def test_who_reads_prefixes_is_given_them(role: Role) -> None:
     keys = granted(role, ways, "hash", documents=False).keys
     assert {"%R~product:*", "%R~rvlstate:stage:shop.*"} <= set(keys)
     assert ("%R~rvlstate:nowhere:*" in keys) == (role == "apply")
+
+
+@pytest.mark.parametrize("prefix", ["two words:", "é:", 'say "no":', "it's:"])
+def test_what_a_rule_cannot_spell_is_not_listened_to(prefix: str) -> None:
+    """A channel stands in a rule just as it is subscribed to; the line can be pasted, and the other channels stay."""
+    fields = (TextField(name="title", identifier="title"),)
+    covers = IndexDefinition(storage="hash", prefixes=("plain:", prefix), fields=fields)
+    desired = Desired(project="shop", indexes=(DesiredIndex(name="products", definition=covers),))
+    line = grant("apply", desired, State(), SINGLE, documents=True).further_line
+    assert line == "ACL SETUSER shop-apply +config|get +psubscribe &__keyspace@0__:plain:*"

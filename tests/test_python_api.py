@@ -161,6 +161,21 @@ def test_the_deployment_script_stops_where_somebody_has_to_look(folder: Path) ->
     assert "stopped: SEARCH_DOWNTIME: " in stopped.stdout
 
 
+def test_the_deployment_script_repairs(folder: Path, server: EmbeddedServer) -> None:
+    """A change by hand stops a deployment; --repair undoes it, and then there is nothing to repair."""
+    assert python(folder, "deploy.py").returncode == 0
+    with connected(server) as client:
+        client.execute_command("FT.ALTER", "products@1", "SCHEMA", "ADD", "colour", "TAG")
+    stopped = python(folder, "deploy.py")
+    assert stopped.returncode == 3
+    assert "stopped: products: changed by hand (--repair undoes it)" in stopped.stdout
+    repaired = python(folder, "deploy.py", "--repair")
+    assert (repaired.returncode, repaired.stderr) == (0, "")
+    assert repaired.stdout.endswith("drift: False\n")
+    assert python(folder, "deploy.py", "--repair").stdout == "nothing to repair\n"
+    assert python(folder, "deploy.py").stdout == "nothing to do\n"
+
+
 def test_the_deployment_script_tells_errors(folder: Path) -> None:
     """On stderr, with the exit code of rvlstate; here a variable of production is not set."""
     failed = python(folder, "deploy.py", "--env", "production")
@@ -174,6 +189,7 @@ def test_the_notebook_script_runs_from_top_to_bottom(folder: Path) -> None:
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith("shop-dev ['products']\n")
     assert "done 4 steps ['RunFinished', 'RunStarted', 'StepFinished', " in told.stdout
+    assert "repair: None []\n" in told.stdout
     assert "apply done 4 of 4 steps\noffline: ['no-op']\n" in told.stdout
 
 

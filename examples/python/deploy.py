@@ -3,6 +3,7 @@
 python deploy.py                      the project in this folder
 python deploy.py --env production     as it is in an environment
 python deploy.py --dry-run            only say what would be done
+python deploy.py --repair             undo what somebody changed by hand, and do nothing else
 
 Exits with 0 once live is as declared, with 3 where somebody has to look first, and as rvlstate does where it fails.
 """
@@ -40,6 +41,23 @@ def deploy(env: str, *, dry_run: bool) -> int:
     return 0
 
 
+def repair(env: str, *, dry_run: bool) -> int:
+    """Lead back to what was last applied, whatever the schema files say by now; the exit code."""
+    with Project.load(HERE, env=env, schemas="ignored") as project:
+        drift = project.drift()
+        proposed = project.propose_repair(drift)
+        for note in proposed.left:
+            print(f"left as it is: {note}")
+        if proposed.plan is None:
+            print("nothing to repair")
+            return NEEDS_A_PERSON if drift.found else 0
+        describe(proposed.plan)
+        if not dry_run:
+            project.apply(proposed.plan, options=ApplyOptions(reviewed=True, lock_timeout=60), on_event=tell)
+            print(f"drift: {project.drift().found}")
+    return 0
+
+
 def describe(plan: Plan) -> None:
     """One line for each index that something is done about."""
     for index in plan.indexes:
@@ -51,8 +69,9 @@ def describe(plan: Plan) -> None:
 
 
 def blockers(plan: Plan, project: Project) -> list[str]:
-    """Why nobody's consent is not enough: changes that cannot be made, and consequences that were not agreed to."""
+    """Why somebody has to look: changes that cannot be made, changes by hand, consequences that nobody agreed to."""
     refused = [f"{index.name}: {reason}" for index in plan.indexes for reason in index.refused]
+    refused += [f"{index.name}: changed by hand (--repair undoes it)" for index in plan.indexes if index.drift]
     allowed = {*ALLOWED, *project.desired.policy.allow}
     return [*refused, *(f"{hazard.code}: {hazard.message}" for hazard in plan.hazards if hazard.code not in allowed)]
 
@@ -75,9 +94,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Bring the search indexes to what is declared.")
     parser.add_argument("--env", default="", help="environment")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--repair", action="store_true", help="undo what somebody changed by hand")
     wanted = parser.parse_args()
     try:
-        return deploy(wanted.env, dry_run=wanted.dry_run)
+        return (repair if wanted.repair else deploy)(wanted.env, dry_run=wanted.dry_run)
     except RvlstateError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -31,6 +31,10 @@ drift = project.drift()
 print("drift:", [(item.name, [change.address for change in item.changes]) for item in drift.indexes])
 print("unmanaged:", list(drift.unmanaged))
 
+# %% What would undo that? `project.apply(repair.plan, options=ApplyOptions(reviewed=True))` carries it out.
+repair = project.propose_repair(drift)
+print("repair:", [step.operation.summary for step in repair.plan.steps] if repair.plan else None, list(repair.left))
+
 # %% What was done before?
 for run in project.history():
     print(run.operation, run.result, f"{run.steps_done} of {run.steps_total} steps")

@@ -37,7 +37,9 @@ def downtime(indexes: Sequence[IndexPlan]) -> str:
         longest = max(index.impact.search_downtime_seconds for index in down)
         where = f" on {count(len(down), 'index', 'indexes')}" if down[1:] else ""
         return f"{about(longest) if longest else 'until it is built again'}{where}"
-    return "some milliseconds" if any(_has(index, "CUTOVER_GAP") for index in indexes) else "none"
+    if any(_has(index, "CUTOVER_GAP") for index in indexes):
+        return "some milliseconds"
+    return "none but on what is deleted" if any(index.action == "delete" for index in indexes) else "none"
 
 
 def cost_words(plan: Plan) -> tuple[str, ...]:
