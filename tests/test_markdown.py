@@ -31,7 +31,12 @@ def test_a_comment_says_first_what_matters() -> None:
     """Summary with cost and downtime, hazards, table, changes, graph, steps, how to apply: in this order."""
     text = render_plan(usual(), OFFER)
     marks = [
-        *("### rvlstate plan: `shop`", "**2 to create, 2 to update", "search downtime: none but on what is deleted.", "> [!CAUTION]"),
+        *(
+            "### rvlstate plan: `shop`",
+            "**2 to create, 2 to update",
+            "search downtime: none but on what is deleted.",
+            "> [!CAUTION]",
+        ),
         *("`DELETES_INDEX`", "| index | action | class |", "<code>categories</code>", "```diff", "```mermaid"),
         *("<summary>16 steps</summary>", "**How to apply**", "- Run: `rvlstate apply --allow DELETES_INDEX`"),
     ]

@@ -62,7 +62,10 @@ def parts_of(effect: Sweep, reconciler: Reconciler, stager: Stager | None) -> tu
         return (Part(wanted=documents, work=reconciler.reconcile),)
     copies = stager.copies
     staged = Wanted(prefixes=copies.prefixes(), beside=reconciler.beside, ours=not copies.moved)
-    return (Part(wanted=documents, work=stager.reconcile), Part(wanted=staged, work=stager.orphans, share=SHARE_OF_COPIES))
+    return (
+        Part(wanted=documents, work=stager.reconcile),
+        Part(wanted=staged, work=stager.orphans, share=SHARE_OF_COPIES),
+    )
 
 
 def documents_of(effect: Sweep, reconciler: Reconciler) -> Wanted:
