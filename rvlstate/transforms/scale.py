@@ -24,8 +24,8 @@ def scale_for(largest: float, datatype: str) -> float:
 
     Symmetric: zero stays zero, nothing is shifted, so that dot products of integers are those of the values times
     scale squared, and ranking stays. The scale is rounded up to three digits, for it is to be written down and copied.
-    A field of nothing but zeros gets the scale of unit vectors, and no scale is below SMALLEST. Raises PlannerBugError for
-    what is no size.
+    A field of nothing but zeros gets the scale of unit vectors, and no scale is below SMALLEST. Raises PlannerBugError
+    for what is no size.
     """
     if not math.isfinite(largest) or largest < 0:
         raise PlannerBugError(f"no scale can be found for values as large as {largest}")
