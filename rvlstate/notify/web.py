@@ -51,7 +51,7 @@ def _in_time(address: Address, attempt: Callable[[], str], timeout: float) -> st
     def work() -> None:
         try:
             outcome.append(attempt())
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
             outcome.append(error)
 
     thread = threading.Thread(target=work, name="rvlstate-notification", daemon=True)
