@@ -208,6 +208,22 @@ def test_credentials_that_a_server_says_back_are_masked(hook: HookServer) -> Non
     assert caught.value.message == "no such user: Basic ***"
 
 
+def test_what_else_fails_keeps_nobody_from_being_told(cli: Cli, hook: HookServer) -> None:
+    """A repair that cannot be written is an error; the drift was found all the same."""
+    told = drifted(cli).run("drift", "--notify", plain(hook), "--repair", "nowhere/repair.json")
+    assert told.code == 1
+    assert "nowhere/repair.json: this file cannot be written" in told.err
+    assert [body["event"] for body in hook.bodies()] == ["drift"]
+
+
+def test_a_server_that_speaks_no_redis_is_an_error_that_is_told(cli: Cli, hook: HookServer) -> None:
+    """Such as a web server, or a proxy on the way; it is no crash, and whoever is to hear of drift hears of it."""
+    told = cli.run("drift", "--redis-url", f"redis://127.0.0.1:{hook.port}", "--notify", plain(hook))
+    assert told.code == 1
+    assert "what answers there is no Redis server" in told.err
+    assert [body["event"] for body in hook.bodies()] == ["failed"]
+
+
 def test_one_address_that_fails_keeps_no_other_from_it(cli: Cli, hook: HookServer) -> None:
     """And only that one is tried again by the next run."""
     words = ("--notify", f"{plain(hook)}/1", "--notify", f"{plain(hook)}/2", "--notify-state", "told.json")

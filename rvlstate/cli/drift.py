@@ -77,10 +77,11 @@ def command(
         told = offer(settings, project)
         telling = _telling(settings, project, told, (urls, notify_state), (issue, repository, forge))
         drift = telling.looked(lambda: replace(project.drift(), counts_unmanaged=fail_on_unmanaged))
-        write_metrics_file(settings, project, drift)
-        if repair is not None and _write_repair(settings, project, drift, repair):
-            told = replace(told, plan_file=str(repair))
-    _show(settings, drift, told, form)
+        with telling.even_so(drift):
+            write_metrics_file(settings, project, drift)
+            if repair is not None and _write_repair(settings, project, drift, repair):
+                told = replace(told, plan_file=str(repair))
+            _show(settings, drift, told, form)
     untold = telling.tell(drift)
     return DRIFT if drift.found else UNTOLD if untold else 0
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,15 @@ class Telling:
                 from rvlstate.notify.message import about_failure
 
                 self._send(about_failure(error, self.project, self.offer, self.environment))
+            raise
+
+    @contextmanager
+    def even_so(self, drift: Drift) -> Iterator[None]:
+        """Tell what was found also where what else is done with it fails, such as a file on a full disk."""
+        try:
+            yield
+        except RvlstateError:
+            self.tell(drift)
             raise
 
     def tell(self, drift: Drift) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import RedisClusterException, ResponseError
+from redis.exceptions import InvalidResponse, RedisClusterException, ResponseError
 from redis.exceptions import TimeoutError as NoAnswerError
 
 from rvlstate.errors import ServerUnreachableError
@@ -21,7 +21,7 @@ def reachable(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ConnectionLostError, NoAnswerError, RedisClusterException, OSError) as error:
+    except (ConnectionLostError, NoAnswerError, InvalidResponse, RedisClusterException, OSError) as error:
         raise unreachable(url, error) from error
     except ResponseError as error:
         if not is_unavailable(error) and not is_authentication(error):
@@ -60,6 +60,11 @@ _EXPLANATIONS: tuple[tuple[Callable[[Exception], bool], str, str], ...] = (
         _mentions("Cluster mode is not enabled", "cluster support disabled"),
         "this server is no cluster",
         "write redis:// in place of redis+cluster://.",
+    ),
+    (
+        lambda error: isinstance(error, InvalidResponse),
+        "what answers there is no Redis server",
+        "check host and port in the URL, and whether a proxy stands in between.",
     ),
     (
         _mentions("SSL", "certificate"),

@@ -158,7 +158,10 @@ def thursday(team: Team, forge: ForgeServer, hook: HookServer) -> None:
     settings = {"user": "drift", "RVLSTATE_NOTIFY": f"{hook.url}/drift", **github_job(forge, server.parent)}
     first, second = (team.run(server, *told, **settings) for _ in range(2))
     assert (first.code, second.code) == (2, 2), first.err
-    assert "brands" in first.out
+    assert "~ products  (products@1, moved alias)" in first.out
+    assert "~ brands  (brands@1, missing)" in first.out
+    assert "Issue opened: https://" in first.err
+    assert "Issue is up to date: https://" in second.err
     (message,) = hook.bodies()
     found_kinds = {kind: number for kind, number in message["kinds"].items() if number}
     assert (message["event"], found_kinds) == ("drift", {"missing": 1, "moved": 1, "unmanaged": 1})
@@ -170,12 +173,14 @@ def thursday(team: Team, forge: ForgeServer, hook: HookServer) -> None:
     assert repair.code == 2
     repaired = team.run(server, "apply", "../repair.json", "--yes", user="apply")
     assert repaired.code == 0, repaired.err
+    assert "5  alias products -> products@1 (from attempt)" in repaired.out
     assert (found(team.client, "products", "@sku:{7}"), found(team.client, "brands")) == (1, 1)
     assert documents(team.client) == before
     clean = team.run(server, *told, **settings)
     assert clean.code == 0, clean.err
     assert [body["event"] for body in hook.bodies()] == ["resolved"]
-    assert not issue["open"]
+    assert "Issue closed: https://" in clean.err
+    assert (issue["open"], len(forge.issues)) == (False, 1)
 
 
 def friday(team: Team, ada: Clone, forge: ForgeServer) -> None:
