@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rvlstate import __version__
-from rvlstate.errors import PlannerBugError
+from rvlstate.errors import PlannerBugError, UsageError
 from rvlstate.events import OnEvent
 from rvlstate.executing import Workplace, carry_out
 from rvlstate.model.state import State
@@ -72,22 +72,30 @@ class Project(Session):
 
     def apply(
         self,
-        plan: Plan | None = None,
+        plan: Plan | Literal["now"] = "now",
         *,
         options: ApplyOptions | None = None,
         on_event: OnEvent = ignore,
         postpone: bool = False,
     ) -> Report:
-        """Carry out a plan (None: the plan of this moment) under the lock, and see that nothing is left to do.
+        """Carry out a plan ("now": that of this moment) under the lock, and see that nothing is left to do.
 
-        `postpone` holds also where the plan was made without it. Raises PlanStaleError, ChangeRefusedError,
-        HazardsNotAllowedError, LockHeldError, PermissionMissingError before anything is written; StepFailedError,
-        GateFailedError, LockLostError, InterruptedRunError, ServerUnreachableError on the way.
+        `postpone` holds also where the plan was made without it. Raises UsageError for None, as a repair is that comes
+        to nothing; PlanStaleError, ChangeRefusedError, HazardsNotAllowedError, LockHeldError, PermissionMissingError
+        before anything is written; StepFailedError, GateFailedError, LockLostError, InterruptedRunError,
+        ServerUnreachableError on the way.
         """
-        if plan is not None and plan.basis == "recorded":
-            return self._carry_out(self._repairing(), plan, options or ApplyOptions(), on_event)
+        if not isinstance(plan, Plan) and plan != "now":
+            raise UsageError(
+                f"there is no plan to apply: this is {type(plan).__name__}",
+                why="What was proposed came to nothing, or is no plan.",
+                next_step="look at it before; apply() without a plan carries out that of this moment.",
+            )
         errand = applying(self.desired, postpone=postpone)
-        return self._carry_out(errand, plan, options or ApplyOptions(), on_event)
+        if isinstance(plan, Plan) and plan.basis == "recorded":
+            errand = self._repairing()
+        chosen = plan if isinstance(plan, Plan) else None
+        return self._carry_out(errand, chosen, options or ApplyOptions(), on_event)
 
     def propose_cutover(self, name: str) -> Plan:
         """What leads the name to the new index that is ready for it. Writes nothing.

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from rvlstate.errors import NoSchemasError
+from rvlstate.errors import NoSchemasError, UsageError
 from rvlstate.events import Event, LockAwaited, OnEvent
 from rvlstate.files.project_file import ProjectFile, load_project, load_settings, schema_folder
 from rvlstate.files.redis_url import resolve_url
@@ -50,6 +50,7 @@ class Session:
         self.warnings = spec.warnings
         self.schema_folder = schema_folder(spec)
         self._connection: Connection | None = None
+        self._closed = False
         self._may_work = False
 
     @classmethod
@@ -92,7 +93,8 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Close every socket."""
+        """Close every socket; whatever asks the server afterwards raises UsageError."""
+        self._closed = True
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -177,7 +179,9 @@ class Session:
 
     @property
     def connection(self) -> Connection:
-        """The connection, made when first needed. Raises ServerUnreachableError, EmbeddedServerError."""
+        """The connection, made when first needed. Raises ServerUnreachableError, EmbeddedServerError, UsageError."""
+        if self._closed:
+            raise UsageError(f"the project {self.name} is closed", next_step="load it again: Project.load(...).")
         if self._connection is None:
             self._connection = connect(self.redis_url)
         return self._connection

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import EmbeddedServer, connected
 
 import rvlstate
 from rvlstate import ApplyOptions, Drift, Event, Plan, Project, Report, RvlstateError
-from rvlstate.errors import HazardsNotAllowedError, SpecError
+from rvlstate.errors import HazardsNotAllowedError, SpecError, UsageError
 from rvlstate.events import RunFinished, RunStarted, StepFinished, StepStarted
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +94,23 @@ def test_apply_without_a_plan_makes_one(project: Project) -> None:
     """And does nothing the second time."""
     assert project.apply().result == "done"
     assert project.apply().result == "nothing"
+
+
+def test_a_plan_that_came_to_nothing_is_not_taken_for_none_given(project: Project) -> None:
+    """A repair may have no plan: what the schema files say by now is not to be applied in its place."""
+    nothing: Any = project.propose_repair(Drift(project="shop")).plan
+    with pytest.raises(UsageError, match="no plan to apply"):
+        project.apply(nothing)
+    assert [step.id for step in project.plan().steps]
+
+
+def test_a_closed_project_does_not_connect_again(project: Project) -> None:
+    """No socket is left open behind a with."""
+    project.plan()
+    project.close()
+    project.close()
+    with pytest.raises(UsageError, match="the project shop-dev is closed"):
+        project.plan()
 
 
 def test_errors_are_of_one_tree_and_say_what_to_do(folder: Path, project: Project) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from observe import PROJECT, load_products
@@ -102,7 +102,7 @@ class Shop:
 
     def apply(
         self,
-        plan: Plan | None = None,
+        plan: Plan | Literal["now"] = "now",
         *,
         allow: tuple[str, ...] = (),
         on_event: Callable[[Event], None] | None = None,

@@ -189,9 +189,11 @@ def test_a_stale_repair_is_refused(shop: Shop) -> None:
     altered(shop)
     first = repair(shop)
     command(shop, "FT.ALTER products@1 SCHEMA ADD size TAG")
+    assert first.plan is not None
     with shop.project() as project, pytest.raises(PlanStaleError, match=r"(?s)stale.*size was added"):
         project.apply(first.plan, options=REVIEWED)
     second = repair(shop)
+    assert second.plan is not None
     with shop.project() as project:
         project.apply(second.plan, options=REVIEWED)
         with pytest.raises(PlanStaleError, match="it was applied already"):
