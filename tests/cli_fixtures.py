@@ -22,6 +22,7 @@ def cli(
     (tmp_path / "indexes").mkdir()
     (tmp_path / "rvlstate.yaml").write_text(
         f"version: 1\nproject: shop\nredis: {{url: '{redis_url}'}}\nschemas: [indexes/*.yaml]\n"
+        "policy: {settle: 0s}\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "110")
