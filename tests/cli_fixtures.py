@@ -21,8 +21,7 @@ def cli(
     """A project with two declared indexes on an empty server; it is the current folder."""
     (tmp_path / "indexes").mkdir()
     (tmp_path / "rvlstate.yaml").write_text(
-        f"version: 1\nproject: shop\nredis: {{url: '{redis_url}'}}\nschemas: [indexes/*.yaml]\n"
-        "policy: {settle: 0s}\n"
+        f"version: 1\nproject: shop\nredis: {{url: '{redis_url}'}}\nschemas: [indexes/*.yaml]\npolicy: {{settle: 0s}}\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "110")
