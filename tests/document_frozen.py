@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Freezing:
         if not self.frozen:
             self.frozen = True
             os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(0.1)  # another thread may take the signal, and this one go on for a moment
         return certain
 
 

@@ -13,7 +13,7 @@ from rvlstate.runtime.embedded import EmbeddedServer
 COUNT = 5000
 
 
-@pytest.mark.parametrize("promotion", ["rename", "write_back", "new_prefix"])
+@pytest.mark.parametrize("promotion", ["rename", pytest.param("write_back", marks=pytest.mark.soak), "new_prefix"])
 def test_killed_while_it_stages_and_while_it_promotes(redis_url: str, server: EmbeddedServer, promotion: str) -> None:
     """Until the cutover the documents are untouched, and in the end each is what one run makes of it."""
     modes = ("stage", "promote", "retire") if promotion == "new_prefix" else ("stage", "promote")

@@ -160,6 +160,7 @@ DOCUMENT_CASES = (
         ),
         answers=("products", "wares"),
         rewrites=True,
+        soak=True,
     ),
     Case(
         name="staged-by-writing-back-with-a-filter",

@@ -57,9 +57,23 @@ def test_a_reader_plans_every_change_and_writes_nothing(any_shop: Shop, case: Ca
 
 
 @cases
-def test_each_command_that_is_asked_for_is_named_when_it_is_missing(any_shop: Shop, case: Case) -> None:
+def test_each_command_that_is_asked_for_is_named_when_it_is_missing(shop: Shop, case: Case) -> None:
     """Before anything is written: neither lock, nor state, nor index, nor document; and so is each pattern of keys."""
-    shop = supported(any_shop, case)
+    assert_each_is_named(supported(shop, case), case)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case if case.name == "staged" else pytest.param(case, marks=pytest.mark.soak) for case in CASES],
+    ids=lambda case: case.name,
+)
+def test_the_same_on_a_cluster(cluster_shop: Shop, case: Case) -> None:
+    """Where index names are keys as well; all kinds of change in the long runs."""
+    assert_each_is_named(supported(cluster_shop, case), case)
+
+
+def assert_each_is_named(shop: Shop, case: Case) -> None:
+    """Take away each command in turn."""
     case.prepare(shop)
     shop.apply()
     case.change(shop)

@@ -48,7 +48,9 @@ def keep_the_old(shop: Shop) -> None:
     shop.configure(policy={**shop.settings["policy"], "retain_old": "1s"})
 
 
-@pytest.mark.parametrize("kind", ["dtype", "json", pytest.param("rename", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "kind", ["dtype", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("json", "rename"))]
+)
 def test_phase_by_phase_while_all_go_on(shop: Shop, kind: Kind, record_property: Record) -> None:
     """Held, cut over by hand, kept for a while, completed: with clients of both layouts from the cutover on."""
     load = replace(SMALL, kind=kind)

@@ -117,7 +117,13 @@ def restarted(shop: Shop, options: dict[str, str]) -> None:
 
 @pytest.mark.requires("float16_vectors")
 @pytest.mark.parametrize(
-    ("kept_shop", "moment"), [("off", "copied"), ("on", "cut over"), ("cut", "copied")], indirect=["kept_shop"]
+    ("kept_shop", "moment"),
+    [
+        pytest.param("off", "copied", marks=pytest.mark.soak),
+        ("on", "cut over"),
+        pytest.param("cut", "copied", marks=pytest.mark.soak),
+    ],
+    indirect=["kept_shop"],
 )
 def test_the_server_crashes_and_comes_back(
     kept_shop: Shop, moment: str, nursery: Nursery, record_property: Record
@@ -147,7 +153,11 @@ def test_the_server_crashes_and_comes_back(
 
 
 @pytest.mark.requires("float16_vectors")
-@pytest.mark.parametrize("kept_shop", ["off", "on", "cut"], indirect=True)
+@pytest.mark.parametrize(
+    "kept_shop",
+    [*(pytest.param(kind, marks=pytest.mark.soak) for kind in ("off", "on")), "cut"],  # as the stories above have them
+    indirect=True,
+)
 def test_notifications_change_nothing_but_time(kept_shop: Shop, record_property: Record) -> None:
     """Off, on, and cut ten times a second."""
     serve(kept_shop, OTHERS)
