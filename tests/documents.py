@@ -50,8 +50,8 @@ VOLATILE = tuple(
         (r"serial \d+", "serial SERIAL"),
         (r"Redis [\d.]+, search [\d.]+", "VERSIONS"),
         (r"integer x [\d.]+", "integer x SCALE"),  # chosen from a random sample
-        (r"(under |about )?[\d.,]+ (ms|s|min|h)\b", "SECONDS"),
-        (r"[\d.,]+ ([KMG]iB|B)\b", "SIZE"),
+        (r"(under |about )?[\d.,]+\s+(ms|s|min|h)\b", "SECONDS"),
+        (r"[\d.,]+\s+([KMG]iB|B)\b", "SIZE"),
         (r"\s+", " "),  # lines are wrapped according to the width of what was blanked
     )
 )
