@@ -14,7 +14,17 @@ import redis
 from conftest import NewServer
 from kit import FIELDS, Shop, managed, opened_shop, operations, text, vector
 from nursery import Nursery
-from observe import KEYS, documents, edit_state, eventually, is_at_work_on, load_vectors, resolves_to, stored_state
+from observe import (
+    KEYS,
+    await_built,
+    documents,
+    edit_state,
+    eventually,
+    is_at_work_on,
+    load_vectors,
+    resolves_to,
+    stored_state,
+)
 from proxy import Hold, Proxy, is_journal, is_write, label, proxied
 from raw_servers import free_port, raw_server
 
@@ -274,6 +284,9 @@ def test_what_was_applied_survives_a_failover(new_server: NewServer, tmp_path: P
         replica.execute_command("REPLICAOF", "NO", "ONE")
         replicated.url = f"redis://127.0.0.1:{other}"
         replicated.client = replica
+        assert replicated.plan().empty
+        # A replica builds an index by itself, from when it hears of it: until it is done, drift rightly says so.
+        await_built(replica, "products@1")
         replicated.assert_settled()
         assert replicated.count() == 60
 
