@@ -8,9 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+from loopback import QuietHandler, listening
 
 How: TypeAlias = Literal["answer", "hang", "cut", "partial", "work_then_cut", "garbage"]
 LONGEST_BODY = 65_536
@@ -105,29 +106,15 @@ class ForgeServer:
 def forge_server() -> Iterator[ForgeServer]:
     """A server that runs until the block is left, with whatever hangs in it."""
     state = ForgeServer()
-    handler = type("Handler", (_Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    state.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(state, _Handler):
         yield state
-    finally:
-        state.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     """One connection; HTTP/1.1, kept alive as the real ones are."""
 
     protocol_version = "HTTP/1.1"
     state: ForgeServer
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
 
     def handle_request(self) -> None:
         """Answer one request, or fail as was asked for."""

@@ -9,6 +9,7 @@ import pytest
 from cli_kit import Cli
 from lock_holder import holder_process
 from raw_servers import eventually, socket_server
+from run_cases import summary
 from servers import EmbeddedServer, connected, flush
 from test_connect import slow_to_load
 from test_json_schema import faults
@@ -16,6 +17,7 @@ from test_notify import ALTER
 
 import rvlstate.runtime.connect as connecting
 from rvlstate.files.plan_file import load_plan
+from rvlstate.model.state import Run, State
 from rvlstate.runtime.recorded import interrupted_words
 
 pytest_plugins = ("cli_fixtures",)
@@ -173,26 +175,7 @@ def test_a_cluster_that_is_down_is_unreachable(
 
 def test_words_about_a_run_that_was_cut_short_are_told_only_where_it_is_to_be_gone_on_with() -> None:
     """Nothing is said of one that was finished by a later run."""
-    from rvlstate.model.state import Run, State
-    from rvlstate.runtime.run_report import RunSummary
-
     assert interrupted_words(None, State()) == ""
-    summary = RunSummary(
-        id="r1",
-        operation="apply",
-        started="2026-05-15T10:00:00Z",
-        finished="",
-        result="interrupted",
-        who="me",
-        host="here",
-        pid=1,
-        steps_done=1,
-        steps_total=2,
-        plan_id="p",
-        ci_url="",
-        version="0.1.0",
-        seconds=1.0,
-        error="",
-    )
-    assert "run rvlstate apply" in interrupted_words(summary, State(run=Run(id="r1", plan_id="p")))
-    assert interrupted_words(summary, State(run=Run(id="r2", plan_id="p", finished=True))) == ""
+    cut_short = summary(id="r1", finished="", result="interrupted")
+    assert "run rvlstate apply" in interrupted_words(cut_short, State(run=Run(id="r1", plan_id="p")))
+    assert interrupted_words(cut_short, State(run=Run(id="r2", plan_id="p", finished=True))) == ""

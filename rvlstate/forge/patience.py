@@ -54,6 +54,21 @@ class Patience:
         )
         return trying(call)
 
+    def create(self, find: Callable[[], T | None], make: Callable[[], T]) -> T:
+        """What `make` makes, once: after a connection that was lost, `find` tells whether it was made all the same.
+
+        Raises ForgeFailure as `run` does.
+        """
+        again = False
+
+        def attempt() -> T:
+            nonlocal again
+            made = find() if again else None
+            again = True
+            return make() if made is None else made
+
+        return self.run(attempt)
+
     def asked_wait(self, failure: ForgeFailure) -> float:
         """Seconds that the forge asks to wait: Retry-After, else until the limit is reset, else a minute.
 

@@ -66,15 +66,10 @@ class Sticky:
 
     def _create(self, body: str) -> Remark:
         """Write the comment; after a connection that was lost, first see whether it was written all the same."""
-        again = False
+        return self.patience.create(self._first_of_ours, lambda: self.client.create(body))
 
-        def attempt() -> Remark:
-            nonlocal again
-            mine = self._sort(self.client.remarks())[0] if again else []
-            again = True
-            return mine[0] if mine else self.client.create(body)
-
-        return self.patience.run(attempt)
+    def _first_of_ours(self) -> Remark | None:
+        return next(iter(self._sort(self.client.remarks())[0]), None)
 
     def _update(self, remark: Remark, body: str) -> bool:
         """Replace a comment's text; False if somebody deleted it since it was read."""

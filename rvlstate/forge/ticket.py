@@ -77,12 +77,7 @@ class Ticket:
 
     def _open(self, title: str, body: str) -> Issue:
         """Open the issue; after a connection that was lost, first see whether it was opened all the same."""
-        again = False
+        return self.patience.create(self._first_marked, lambda: self.client.open_issue(title, body, LABEL))
 
-        def attempt() -> Issue:
-            nonlocal again
-            made = [issue for issue in self._labelled() if is_marked(issue.body, self.mark)] if again else []
-            again = True
-            return made[0] if made else self.client.open_issue(title, body, LABEL)
-
-        return self.patience.run(attempt)
+    def _first_marked(self) -> Issue | None:
+        return next((issue for issue in self._labelled() if is_marked(issue.body, self.mark)), None)

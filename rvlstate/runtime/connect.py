@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -20,7 +19,7 @@ from redis.retry import Retry
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from rvlstate.errors import PermissionMissingError, ServerUnreachableError
-from rvlstate.runtime.server_errors import is_authentication, is_loading, is_unavailable
+from rvlstate.runtime.server_errors import is_authentication, is_loading, is_unavailable, refused_command
 from rvlstate.runtime.server_url import ServerUrl, embedded_folder, parse_server_url
 from rvlstate.runtime.unreachable import reachable
 
@@ -37,7 +36,6 @@ ASK_ATTEMPTS = 4
 RESENDS = 3
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-REFUSED = re.compile(r"run the '(?P<command>[^']+)' command")
 CHUNK = 250
 """Commands sent at once: the replies of more of them would pile up in the server's memory."""
 
@@ -146,11 +144,11 @@ def _permitted(target: ServerUrl) -> Iterator[None]:
         refusal: BaseException | None = error
         while refusal is not None and not isinstance(refusal, NoPermissionError):
             refusal = refusal.__cause__ or refusal.__context__  # the library takes it for a server without a cluster
-        match = REFUSED.search(str(refusal))
-        if match is None:
+        named = refused_command(refusal)
+        if not named:
             raise
         user = unquote(urlsplit(target.plain).username or "default")
-        raise PermissionMissingError(user, (match["command"].upper(),)) from error
+        raise PermissionMissingError(user, (named,)) from error
 
 
 def command(client: Any, *parts: Any) -> Any:

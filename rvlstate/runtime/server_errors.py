@@ -49,6 +49,7 @@ _UNKNOWN_INDEX = re.compile(
     re.IGNORECASE,
 )
 _MAY_NOT_RUN = re.compile(r"\bno permissions to run\b", re.IGNORECASE)
+_WHICH = re.compile(r"\brun the '(?P<command>[^']+)' command\b", re.IGNORECASE)
 
 
 def is_unknown_index(error: object) -> bool:
@@ -119,6 +120,12 @@ def is_authentication(error: object) -> bool:
 def is_permission(error: object) -> bool:
     """Whether the user lacks a permission, for the command or for a key."""
     return isinstance(error, NoPermissionError) or _says(error, "NOPERM", "ACL failure in script")
+
+
+def refused_command(error: object) -> str:
+    """The command that a user may not run, in capitals; "" where the server speaks of keys, or of anything else."""
+    named = _WHICH.search(str(error))
+    return named["command"].upper() if named else ""
 
 
 def is_command_permission(error: object) -> bool:

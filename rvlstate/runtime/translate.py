@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,10 +10,8 @@ from redis.exceptions import ResponseError
 from rvlstate.errors import PermissionMissingError, StateError
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.permissions import current_user
-from rvlstate.runtime.server_errors import is_oom, is_permission
+from rvlstate.runtime.server_errors import is_oom, is_permission, refused_command
 from rvlstate.runtime.unreachable import reachable
-
-REFUSED_COMMAND = re.compile(r"run the '(?P<command>[^']+)' command")
 
 
 @contextmanager
@@ -42,10 +39,9 @@ def refused_write(error: ResponseError) -> StateError:
 
 
 def _permission(connection: Connection, error: ResponseError) -> PermissionMissingError:
-    match = REFUSED_COMMAND.search(str(error))
-    if match is not None:
-        return PermissionMissingError(current_user(connection), (match["command"].upper(),))
     user = current_user(connection)
+    if named := refused_command(error):
+        return PermissionMissingError(user, (named,))
     return PermissionMissingError(
         user,
         ("keys of rvlstate",),

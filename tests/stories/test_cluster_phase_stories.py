@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Any
 
 import pytest
 from document_shop import ALLOWED, COUNT, OTHERS, EndedError, embedding, ends_at, load, narrow, pending, put_json, wide
 from kit import Shop, hazards, numeric, tag, text
-from observe import documents, eventually, is_at_work_on, live_names, resolves_to
+from observe import documents, eventually, live_names, resolves_to
 from test_phase_stories import (
     CHANGES,
     HALVED,
@@ -17,12 +16,13 @@ from test_phase_stories import (
     KINDS,
     assert_done,
     assert_halved,
-    background,
+    assert_led_back_from,
     changes,
     command,
     complete,
     cutover,
     ends_after,
+    kept,
     ours,
     picture,
     roll_back,
@@ -67,19 +67,6 @@ def assert_leads_to(shop: Shop, physical: str) -> None:
     """Name and further alias lead there, and no alias of ours is in another slot than its index."""
     assert [resolves_to(shop.client, name) for name in ("products", FURTHER)] == [physical] * 2
     assert [resolves_to(shop.client, f"products.{suffix}") for suffix in ("next", "prev")] == [None, None]
-
-
-def kept(shop: Shop, change: str) -> None:
-    """The change up to where its old index is kept; a staged one keeps its copies up to date there, until it ends."""
-    shop.declare("products", *CHANGES[change])
-    if change == "index alone":
-        assert [waits.phase for waits in shop.apply().waits] == ["serving"]
-        return
-    process = background(shop, "apply", "--yes")
-    eventually(lambda: is_at_work_on(shop.client, f"keep {FIRST}"))
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 1
 
 
 @changes
@@ -159,13 +146,7 @@ def test_another_prefix_is_refused(shop: Shop) -> None:
 def test_a_rollback_in_the_middle_of_staging(shop: Shop, operation: str) -> None:
     """Ended at a step before the hold: as before."""
     before_the_change(shop)
-    before = as_it_is(shop)
-    shop.declare("products", *HALVED)
-    with pytest.raises(EndedError):
-        shop.apply(on_event=ends_at(operation))
-    assert ours(shop) != []
-    roll_back(shop)
-    assert (as_it_is(shop), ours(shop)) == (before, [])
+    assert_led_back_from(shop, operation, as_it_is)
 
 
 @changes
@@ -173,7 +154,7 @@ def test_the_old_index_is_kept_and_led_back_to(shop: Shop, change: str) -> None:
     """Behind the cutover a rollback is a matter of names, and no document was touched; it may be interrupted."""
     before_the_change(shop, retain_old="1h")
     before = as_it_is(shop)
-    kept(shop, change)
+    kept(shop, change, FIRST)
     assert_leads_to(shop, SECOND)
     with pytest.raises(EndedError):
         roll_back(shop, on_event=ends_after(1))
@@ -185,7 +166,7 @@ def test_the_old_index_is_kept_and_led_back_to(shop: Shop, change: str) -> None:
 def test_the_old_index_is_kept_and_given_up(shop: Shop, change: str) -> None:
     """Complete does not wait for the time that was declared."""
     before_the_change(shop, retain_old="1h")
-    kept(shop, change)
+    kept(shop, change, FIRST)
     complete(shop)
     assert live_names(shop.client) == {SECOND}
     assert_done(shop)

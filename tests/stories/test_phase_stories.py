@@ -224,13 +224,18 @@ def test_a_rollback_of_what_is_held(shop: Shop, change: str) -> None:
 def test_a_rollback_in_the_middle_of_staging(shop: Shop, operation: str) -> None:
     """Ended at a step before the hold: as before."""
     before_the_change(shop)
-    before = picture(shop)
+    assert_led_back_from(shop, operation, picture)
+
+
+def assert_led_back_from(shop: Shop, operation: str, look: Callable[[Shop], dict[str, Any]]) -> None:
+    """A staged change that ends at a step is taken back: what `look` sees is as before, and nothing of ours stays."""
+    before = look(shop)
     shop.declare("products", *HALVED)
     with pytest.raises(EndedError):
         shop.apply(on_event=ends_at(operation))
     assert ours(shop) != []
     roll_back(shop)
-    assert (picture(shop), ours(shop)) == (before, [])
+    assert (look(shop), ours(shop)) == (before, [])
 
 
 @changes
@@ -261,15 +266,14 @@ def test_the_old_index_is_kept_and_given_up(shop: Shop, change: str) -> None:
         assert_halved(shop)
 
 
-def kept(shop: Shop, change: str) -> None:
+def kept(shop: Shop, change: str, old: str = "products@1") -> None:
     """The change up to where its old index is kept; a staged one keeps its copies up to date there, until it ends."""
     shop.declare("products", *CHANGES[change])
     if change == "index alone":
         assert [waits.phase for waits in shop.apply().waits] == ["serving"]
         return
     process = background(shop, "apply", "--yes")
-    eventually(lambda: resolves_to(shop.client, "products.prev"))
-    eventually(lambda: is_at_work_on(shop.client, "keep products@1"))
+    eventually(lambda: is_at_work_on(shop.client, f"keep {old}"))
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 1
