@@ -182,6 +182,7 @@ DOCUMENT_CASES = (
         before=in_turn(PLAIN, SERVED),
         change=in_turn(settings(batch_size=20, backup=BACKUP), HALVED),
         operations=(*STAGED, "take_name", "promote_documents", "settle_documents"),
+        allow=("NAME_BECOMES_ALIAS",),
         rewrites=True,
         soak=True,
     ),

@@ -1,6 +1,6 @@
 """Changes of documents killed at the commands that they send: running again ends as if nothing had happened.
 
-`tests/soak` kills at every single command, and at random moments of long changes.
+`tests/soak` kills after every single write, before reads, and at random moments of long changes.
 """
 
 from __future__ import annotations
