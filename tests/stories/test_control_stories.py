@@ -279,7 +279,7 @@ class WhileRewriting:
 
 
 def test_a_rewrite_is_paused_between_two_batches(shop: Shop, terminal: Terminal) -> None:
-    """Not a document more is written until it goes on; the status says how far it is, how fast, and why it is slow."""
+    """Scenario 42: not a document is written until it goes on; the status says how far it is, how fast, and why."""
     rewritten(shop)
     seen: list[Outcome] = []
     counted: list[int] = []
@@ -311,7 +311,7 @@ def test_a_rewrite_is_paused_between_two_batches(shop: Shop, terminal: Terminal)
 
 
 def test_a_rewrite_is_aborted_between_two_batches(shop: Shop, terminal: Terminal) -> None:
-    """It stops in the middle, the status says how far it got, and apply goes on from there to the declared set."""
+    """Scenario 42: it stops in the middle, the status says how far it got, and apply goes on from there."""
     rewritten(shop)
     allow = hazards_of(shop)
 

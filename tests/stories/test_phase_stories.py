@@ -240,7 +240,7 @@ def assert_led_back_from(shop: Shop, operation: str, look: Callable[[Shop], dict
 
 @changes
 def test_the_old_index_is_kept_and_led_back_to(shop: Shop, change: str) -> None:
-    """Behind the cutover the old index is there; a rollback is a matter of names, and no document was touched."""
+    """Scenario 37: the old index is there; a rollback is a matter of names, and no document was touched."""
     before_the_change(shop, retain_old="1h")
     before = picture(shop)
     kept(shop, change)
@@ -311,7 +311,7 @@ def ends_after(number: int) -> Callable[[Any], None]:
 
 
 def test_a_document_in_the_new_layout_is_told_before_a_rollback(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    """It stays as it is, and the old index does not find it."""
+    """Scenario 37: it stays as it is, and the old index does not find it."""
     before_the_change(shop, retain_old="1h")
     kept(shop, "staged")
     shop.client.hset("products:1", "embedding", narrow(90))
@@ -326,7 +326,7 @@ def test_a_document_in_the_new_layout_is_told_before_a_rollback(shop: Shop, caps
 
 
 def test_a_postponed_cutover(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever is declared, this run stops in front of it, and the next one does not."""
+    """Scenario 41: whatever is declared, this run stops in front of it, and the next one does not."""
     before_the_change(shop)
     shop.declare("products", *HALVED)
     assert command(shop, "apply", "--yes", "--postpone-cutover") == 0
