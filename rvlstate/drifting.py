@@ -33,7 +33,7 @@ def look(project: Project) -> Drift:
         return replace(drift, indexes=(), in_progress=begun.describe())
     if world.state.run is None or world.state.run.finished:
         return drift
-    return replace(drift, interrupted=interrupted_words(project.journal.interrupted(), world.state))
+    return replace(drift, interrupted=interrupted_words(project.journal.interrupted(), world.state, drift.waits))
 
 
 def _late_writes(project: Project, world: World) -> Mapping[str, Sample]:

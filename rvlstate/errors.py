@@ -16,6 +16,7 @@ RvlstateError                     1   anything that rvlstate raises on purpose
 +-- PlanError                     1   no plan can be made or used
 |   +-- DependencyCycleError      1   depends_on or names go round in a circle
 |   +-- PlanStaleError            3   the world moved since the plan was made
+|   +-- PlanDiffersError          3   a plan that is not what its inputs lead to
 |   +-- PlanFileError             1   a plan file that cannot be read
 |   +-- HazardsNotAllowedError    3   the plan has consequences that nobody has agreed to
 |   +-- ChangeRefusedError        3   a change that cannot or must not be made
@@ -169,6 +170,25 @@ class PlanStaleError(PlanError):
     def __init__(self, differences: tuple[str, ...], *, next_step: str = "make a new plan and review it.") -> None:
         self.differences = differences
         super().__init__("the plan is stale", why="\n".join(differences), next_step=next_step)
+
+
+class PlanDiffersError(PlanError):
+    """A plan that was given is not what planning again leads to; `difference` is the first thing in which it differs.
+
+    `made_by` and `version` are the versions of rvlstate that made it, and that plans again.
+    """
+
+    exit_code = 3
+
+    def __init__(self, difference: str, *, made_by: str = "", version: str = "") -> None:
+        self.difference = difference
+        other = made_by and version and made_by != version
+        maker = f", or rvlstate {made_by} made it, which plans otherwise than {version}" if other else ""
+        super().__init__(
+            "the plan is not what is planned again from the same schema files, state and server",
+            why=f"{difference}\nIt was changed by hand after it was made{maker}. Nothing was written.",
+            next_step="plan again and review that: rvlstate plan --out FILE",
+        )
 
 
 class PlanFileError(PlanError):

@@ -97,6 +97,15 @@ class CommandRetried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaNotAwaited:
+    """A replica is not waited for, since it cannot be asked or will not build the index; `text` says which and why."""
+
+    step: str
+    replica: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReceived:
     """Somebody paused, resumed, throttled or aborted the run from elsewhere; `text` says what holds now."""
 
@@ -142,6 +151,7 @@ Event: TypeAlias = (
     | StepFailed
     | StepSkipped
     | CommandRetried
+    | ReplicaNotAwaited
     | OrderReceived
     | RunFinished
     | WatchStarted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rvlstate.events import OnEvent
 from rvlstate.model.state import State
@@ -17,6 +17,7 @@ from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.listen import Listener
 from rvlstate.runtime.live_journal import LiveJournal
 from rvlstate.runtime.outcome import Report
+from rvlstate.runtime.replicas import Replicas
 from rvlstate.runtime.stop import StopRequest
 from rvlstate.session import Session
 
@@ -51,7 +52,8 @@ def carry_out(work: Workplace, plan: Plan, state: State, *, plan_id: str = "", o
         on_event=told,
         throttle=listener,
     )
-    with listener, desk:
+    replicas = Replicas(connection, stop=stop, on_event=told)
+    with listener, desk, replicas:
         execution = Execution(
             plan=plan,
             plan_id=plan_id or plan.id,
@@ -68,6 +70,7 @@ def carry_out(work: Workplace, plan: Plan, state: State, *, plan_id: str = "", o
                 desk=desk,
                 fence=Fence(lease, session.name) if "atomic_takeover" in plan.server.capabilities else None,
                 hooks=HookRunner(project=session.name, folder=folder, stop=stop, guard=lease.check),
+                replicas=replicas if session.desired.policy.await_replicas else None,
             ),
             stop=stop,
             on_event=told,
@@ -75,4 +78,5 @@ def carry_out(work: Workplace, plan: Plan, state: State, *, plan_id: str = "", o
             operation=operation,
         )
         desk.note_settled = execution.note_settled
-        return execution.carry_out(identify(), tuple(hazard.code for hazard in plan.hazards))
+        report = execution.carry_out(identify(), tuple(hazard.code for hazard in plan.hazards))
+        return replace(report, warnings=tuple(replicas.warnings))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import re
+import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rvlstate.diff.compare import compare
 from rvlstate.errors import SpecError, UsageError
 from rvlstate.files.atomic import write_atomically
+from rvlstate.files.names import name_fault, shown
 from rvlstate.files.schema_dump import dump_schema
 from rvlstate.files.settings_edit import add_index_settings
 from rvlstate.model.address import REVISION
@@ -18,6 +21,7 @@ from rvlstate.model.state import Record, State
 from rvlstate.plan.build import candidate_names
 from rvlstate.plan.recovery import forgotten
 from rvlstate.plan.situation import World
+from rvlstate.runtime.identity import identify
 from rvlstate.runtime.inspect import inspect_catalog
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.profile import inspect_server
@@ -32,10 +36,12 @@ UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 def import_indexes(project: Project, names: tuple[str, ...], lease: Lease, *, everything: bool) -> tuple[Imported, ...]:
     """Write schema files for `names` (or all that is not managed) and record them, all or none.
 
-    Raises UsageError for a name that nothing answers to, SpecError where a file is in the way.
+    Raises UsageError for a name that nothing answers to or that cannot be declared, SpecError where a file is in the
+    way.
     """
     world = _world(project, names)
     chosen = {**_unmanaged(world), **_asked(names, world)} if everything else _asked(names, world)
+    _refuse_undeclarable(chosen)
     files = _files(project, [name for name in sorted(chosen) if project.desired.index(name) is None])
     _refuse_overwriting(files)
     imported = tuple(_write(project, world, name, chosen[name], files.get(name)) for name in sorted(chosen))
@@ -45,6 +51,11 @@ def import_indexes(project: Project, names: tuple[str, ...], lease: Lease, *, ev
         definition, counted = world.definition(index), index.statistics.failures
         state = state.with_record(Record(name=name, physical=index.name, definition=definition, counted=counted))
     project.store.save(state, lease)
+    if imported:
+        done = {item.name: f"take {item.physical} into the state as {item.name}" for item in imported}
+        project.journal.note_done(
+            uuid.uuid4().hex[:12], operation="import", lock_id=lease.id, identity=identify(), steps=done
+        )
     return imported
 
 
@@ -122,6 +133,17 @@ def _files(project: Project, names: list[str]) -> dict[str, Path]:
         paths = (project.schema_folder / f"{part}.yaml" for part in numbered)
         files[name] = next(path for path in paths if path not in files.values())
     return files
+
+
+def _refuse_undeclarable(names: Iterable[str]) -> None:
+    """A name that no schema file may have would stop every command once its file was there."""
+    for name in sorted(names):
+        if fault := name_fault(name):
+            raise UsageError(
+                f"the index name {shown(name)} {fault}, so that it cannot be declared",
+                why="Nothing was written.",
+                next_step="give it an alias (FT.ALIASADD) or another name, or import the other indexes by their names.",
+            )
 
 
 def _refuse_overwriting(files: dict[str, Path]) -> None:

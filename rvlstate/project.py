@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rvlstate import __version__
+from rvlstate.checked import checked
 from rvlstate.errors import PlannerBugError, UsageError
 from rvlstate.events import OnEvent
 from rvlstate.executing import Workplace, carry_out
@@ -15,6 +16,7 @@ from rvlstate.model.state import State
 from rvlstate.plan.drift import Drift, declared_from, find_drift
 from rvlstate.plan.operations import HoldCutover, SettleDocuments
 from rvlstate.plan.plan import Plan, Step
+from rvlstate.plan.planned_again import Inputs, refuse_other_plan
 from rvlstate.plan.repair import Repair, make_repair, repairing
 from rvlstate.plan.rewriting import wanted_rewrites
 from rvlstate.plan.rollback_plan import Proposal, Retreat
@@ -22,7 +24,7 @@ from rvlstate.plan.situation import World
 from rvlstate.plan.standing import standings_of
 from rvlstate.plan.steering import Errand, applying, completing, cutting_over
 from rvlstate.runtime.admit import ApplyOptions, admit, refuse_missing_permissions
-from rvlstate.runtime.clock import now_iso
+from rvlstate.runtime.clock import from_iso, now_iso
 from rvlstate.runtime.lock_info import read_lock
 from rvlstate.runtime.outcome import Report
 from rvlstate.runtime.status import Status, make_status, read_work
@@ -51,6 +53,7 @@ class Imported:
     differs: bool = False
 
 
+@checked
 class Project(Session):
     """A loaded project: plan, apply, and everything else that may change what is on the server."""
 
@@ -81,9 +84,9 @@ class Project(Session):
         """Carry out a plan ("now": that of this moment) under the lock, and see that nothing is left to do.
 
         `postpone` holds also where the plan was made without it. Raises UsageError for None, as a repair is that comes
-        to nothing; PlanStaleError, ChangeRefusedError, HazardsNotAllowedError, LockHeldError, PermissionMissingError
-        before anything is written; StepFailedError, GateFailedError, LockLostError, InterruptedRunError,
-        ServerUnreachableError on the way.
+        to nothing; PlanStaleError, PlanDiffersError, ChangeRefusedError, HazardsNotAllowedError, LockHeldError,
+        PermissionMissingError before anything is written; StepFailedError, GateFailedError, LockLostError,
+        InterruptedRunError, ServerUnreachableError on the way.
         """
         if not isinstance(plan, Plan) and plan != "now":
             raise UsageError(
@@ -149,6 +152,9 @@ class Project(Session):
             fresh = _planned(errand, world, targets, begun=True)
             given = None if agreed.replan else plan
             chosen = admit(given or fresh, fresh, world.state, agreed, self.desired.policy.allow)
+            if chosen is given:
+                made_at = from_iso(chosen.created_at)
+                refuse_other_plan(chosen, fresh, Inputs(errand=errand, world=world, made_at=made_at))
             if chosen.empty and not _unfinished(world.state):
                 return self._ended(errand, Report(run="", result="nothing"), targets, world)
             refuse_missing_permissions(self.connection, chosen)
@@ -231,7 +237,7 @@ class Project(Session):
             lock = read_lock(self.connection.keys, self.name)
             journal = self.journal
             interrupted = journal.interrupted() if lock is None else None
-            last = next(iter(journal.list_runs(1)), None)
+            last = journal.last_walk()
             work = read_work(self.connection.keys, self.name, lock, interrupted)
             notes = read_notes(self.connection.keys, self.name, world.state)
         retain_old = self.desired.policy.retain_old

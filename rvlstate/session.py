@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from rvlstate.checked import checked
 from rvlstate.errors import NoSchemasError, UsageError
 from rvlstate.events import Event, LockAwaited, OnEvent
 from rvlstate.files.project_file import ProjectFile, load_project, load_settings, schema_folder
@@ -39,6 +40,7 @@ def ignore(_event: Event) -> None:
     """Listen to nothing."""
 
 
+@checked
 class Session:
     """A loaded project; connects when it is first asked about the server. A context manager that closes its sockets."""
 

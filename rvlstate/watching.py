@@ -17,11 +17,12 @@ from rvlstate.events import LateWritesFound, LockAwaited, OnEvent, WatchStarted
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.effects import Mode, Pace, Sweep, Tally
-from rvlstate.plan.operations.rewrite_documents import added
+from rvlstate.plan.operations.rewrite_documents import added, ensure_members
 from rvlstate.plan.rights import change_needs
 from rvlstate.plan.steering import require_managed
 from rvlstate.runtime.documents.records import Records
 from rvlstate.runtime.identity import identify
+from rvlstate.runtime.inspect import inspect_index
 from rvlstate.runtime.lease import Lease
 from rvlstate.runtime.permissions import refuse_lacking
 from rvlstate.runtime.stop import StopRequest
@@ -83,9 +84,8 @@ def work_on(name: str, state: State) -> Work | None:
         return None
     if not begun.phased or begun.phase not in ("ready", "serving"):
         return Work(rewrite=begun, mode=None)
-    filtered = begun.before.filter is not None and begun.before.filter == begun.after.filter
     mode: Mode = "stage" if begun.strategy == "staged" else "write"
-    return Work(rewrite=begun, mode=mode, members=begun.members if filtered and mode == "stage" else "")
+    return Work(rewrite=begun, mode=mode, members=begun.members if begun.is_filtered and mode == "stage" else "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,6 +174,7 @@ class _Watch:
         whose = Whose(project=project.name, lineage=state.lineage, folder=project.path.parent, records=records)
         backup = wanted.backup if wanted is not None and state.rewrite(self.name) is not None else ""
         sweep = Sweep(rewrite=work.rewrite, mode=mode, pace=pace, members=work.members, backup=backup)
+        self._ensure_members(work, lease)
         with Desk(
             connection=project.connection, whose=whose, lease=lease, stop=self.stop, on_event=lambda _: None
         ) as desk:
@@ -193,6 +194,16 @@ class _Watch:
                 )
             )
         return found or tally.moved_on > 0
+
+    def _ensure_members(self, work: Work, lease: Lease) -> None:
+        """Make the index that tells which documents the filter lets in again, should somebody have dropped it."""
+        from rvlstate.runtime.drive import Driver
+
+        connection = self.project.connection
+        if not work.members or inspect_index(connection, work.members) is not None:
+            return
+        driver = Driver(connection, guard=lease.check, stop=self.stop, on_event=lambda _: None)
+        driver.drive(f"{self.name}/watch", lambda: ensure_members(work.rewrite, work.members))
 
     def _wait(self, holder: str) -> None:
         if not self.waiting:

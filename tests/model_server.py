@@ -33,18 +33,22 @@ from rvlstate.plan.effects import (
     Tally,
     Tidy,
 )
+from rvlstate.plan.members import members_definition
 from rvlstate.plan.operations import (
     AddFields,
     AnyOperation,
     CreateIndex,
+    KeepOld,
+    PromoteDocuments,
     RehearseRewrite,
     RewriteDocuments,
+    SettleDocuments,
     StageDocuments,
 )
 from rvlstate.plan.operations.drop_index import DROP_INDEX
-from rvlstate.plan.operations.rewrite_documents import members_definition
 from rvlstate.plan.operations.take_name import TAKE_NAME
 from rvlstate.plan.plan import Plan, Step
+from rvlstate.plan.replicas import Lag
 
 DOCUMENTS = 7
 """Documents that every index holds once it is built."""
@@ -253,7 +257,7 @@ class Runner:
                 return Findings(count=DOCUMENTS)
             case RunHook():
                 return HookEnded(code=0)
-            case Recall() | Report() | Tidy():
+            case Lag() | Recall() | Report() | Tidy():
                 return None
 
     def _write(self, command: tuple[str, ...], operation: AnyOperation) -> Any:
@@ -279,7 +283,7 @@ def _created(operation: AnyOperation | None) -> IndexDefinition:
             return operation.definition
         case RehearseRewrite():
             return operation.rewrite.after
-        case RewriteDocuments() | StageDocuments():
+        case RewriteDocuments() | StageDocuments() | KeepOld() | PromoteDocuments() | SettleDocuments():
             return members_definition(operation.rewrite.before)
         case _:
             raise AssertionError(f"the model does not know what {operation} creates")

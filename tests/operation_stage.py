@@ -29,6 +29,7 @@ from rvlstate.plan.effects import (
 )
 from rvlstate.plan.effects import Restore as RestoreEffect
 from rvlstate.plan.operations import AnyOperation
+from rvlstate.plan.replicas import Lag
 
 VECTOR = VectorField(name="v", identifier="v", search=Flat(), dims=4, datatype="float32", distance_metric="cosine")
 PLAIN = (TextField(name="title", identifier="title"), NumericField(name="price", identifier="price"))
@@ -109,6 +110,8 @@ class Stage:
                 )
             case Gauge():
                 return Memory(used=1, limit=0)
+            case Lag():
+                return ()
             case Batch(commands):
                 return [self._command(command) for command in commands]
             case Sweep():

@@ -29,7 +29,8 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "files": frozenset({"errors", "model", "plan"}),
     "views": frozenset({"errors", "model", "diff", "plan", "events"}),
     "runtime": frozenset({"errors", "events", "model", "diff", "plan", "transforms", "__init__"}),
-    "session": frozenset({"errors", "events", "model", "files", "runtime", "__init__"}),
+    "checked": frozenset({"errors", "plan", "runtime"}),
+    "session": frozenset({"checked", "errors", "events", "model", "files", "runtime", "__init__"}),
     "executing": frozenset({"errors", "events", "model", "plan", "runtime", "session", "__init__"}),
     "watching": frozenset({"errors", "events", "model", "plan", "runtime", "project", "__init__"}),
     "drifting": frozenset({"plan", "runtime", "project"}),
@@ -39,7 +40,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "offline": frozenset({"errors", "files", "model", "plan", "runtime", "__init__"}),
     "project": frozenset(
         {"errors", "events", "model", "diff", "plan", "files", "runtime", "session", "importing", "rolling_back"}
-        | {"rebuilding", "executing", "offline", "watching", "drifting", "__init__"}
+        | {"checked", "rebuilding", "executing", "offline", "watching", "drifting", "__init__"}
     ),
     "forge": frozenset({"errors", "model", "plan", "views", "__init__"}),
     "notify": frozenset({"errors", "model", "plan", "views", "forge", "__init__"}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ci_hub import MAIN_RUN, MERGED, NOBODY, RUN, Hub, applied
-from ci_kit import write_json
+from ci_kit import loaded, write_json
 from forge_server import COMMIT, PATH
 
 pytest_plugins = ("cli_fixtures", "forge_fixtures", "ci_fixtures")
@@ -31,6 +31,22 @@ def test_the_plan_is_commented_and_kept_and_applied_after_the_merge(hub: Hub) ->
     assert "Applied: 8 steps" in merged.out
     assert "planning again" not in merged.out
     assert hub.indexes() == {"products@1", "categories@1"}
+
+
+def test_a_merge_queue_gets_its_status_and_a_plan_on_the_page_of_the_job(hub: Hub) -> None:
+    """On the commit of the group; no comment is touched, and no plan is kept for the apply to take."""
+    group = "7" * 40
+    ref = f"refs/heads/gh-readonly-queue/main/pr-5-{group}"
+    write_json(hub.cli.folder / "group.json", {"merge_group": {"head_sha": group}})
+    hub.runner.environ |= {"GITHUB_EVENT_PATH": str(hub.cli.folder / "group.json"), "GITHUB_REF": ref}
+    ran = hub.run("plan", "merge_group")
+    assert (ran.code, ran.steps) == (0, ["Plan", "Comment"])
+    assert [(status["commit"], status["state"]) for status in hub.forge.statuses] == [(group, "success")]
+    assert hub.forge.bodies() == []
+    assert "2 to create" in ran.summary
+    steps = loaded("github-actions.yml")["jobs"]["plan"]["steps"]
+    (keep,) = [step for step in steps if step.get("name") == "Keep the plan"]
+    assert keep["if"] == "github.event_name != 'merge_group'"
 
 
 def test_nothing_to_do_is_a_success_without_a_comment(hub: Hub) -> None:

@@ -95,6 +95,7 @@ def started(**context: str) -> set[str]:
         ({"github_event_pull_request_head_repo_full_name": "me/shop"}, {"validate", "plan"}),
         ({"github_event_pull_request_head_repo_full_name": "fork/shop"}, {"validate"}),
         ({"github_event_pull_request_head_repo_full_name": ""}, {"validate"}),  # the fork was deleted
+        ({"github_event_name": "merge_group"}, {"validate", "plan"}),
         ({"github_event_name": "push"}, {"apply"}),
         ({"github_event_name": "schedule"}, {"drift"}),
         ({"github_event_name": "workflow_dispatch", "inputs_what": "plan"}, {"plan"}),

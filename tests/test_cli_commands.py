@@ -94,6 +94,48 @@ def test_history_and_one_run(cli: Cli) -> None:
     assert cli.run("history", "nope").code == 1
 
 
+def test_an_import_is_a_run_of_the_history(cli: Cli) -> None:
+    """With a step for each index; one that takes nothing in is none, and one that failed wrote nothing."""
+    cli.client.execute_command("FT.CREATE", "legacy", "PREFIX", "1", "l:", "SCHEMA", "t", "TEXT")
+    assert cli.run("import", "nothing").code == 64
+    assert cli.run("history").out == "No runs yet.\n"
+    for _ in range(2):
+        assert cli.run("import", "--all").code == 0
+    (run_of_it,) = cli.run("history", "--format", "json").data["runs"]
+    assert (run_of_it["operation"], run_of_it["result"], run_of_it["steps_done"]) == ("import", "done", 1)
+    report = cli.run("history", run_of_it["id"], "--format", "json").data
+    assert [(step["index"], step["summary"]) for step in report["steps"]] == [
+        ("legacy", "take legacy into the state as legacy")
+    ]
+    assert cli.run("history", run_of_it["id"], "--format", "html").code == 0
+    assert cli.run("status").out.count("Next: ") == 0
+
+
+def test_an_index_that_no_schema_may_name_is_not_imported(cli: Cli) -> None:
+    """Its file would stop every command; what else there is can be imported by name."""
+    for number, name in enumerate(("legacy", "bad\x1b[0K")):
+        cli.client.execute_command("FT.CREATE", name, "PREFIX", "1", f"l{number}:", "SCHEMA", "t", "TEXT")
+    told = cli.run("import", "--all")
+    assert (told.code, told.out) == (64, "")
+    assert 'the index name "bad\\x1b[0K" has control characters in it' in told.err
+    assert cli.run("import", "legacy").code == 0
+    assert cli.run("plan").code == 0
+
+
+def test_an_alias_that_was_moved_by_hand_is_told_once(cli: Cli) -> None:
+    """A further alias by its own name, beside the name of the index."""
+    project = cli.folder / "rvlstate.yaml"
+    project.write_text(project.read_text() + "indexes: {products: {aliases: [goods]}}\n")
+    cli.applied()
+    cli.client.execute_command("FT.ALIASUPDATE", "goods", "categories@1")
+    moved = "products@1 -> categories@1  drift: the alias was moved by somebody else"
+    assert f"  ~ alias goods  {moved}" in cli.run("plan").out
+    cli.client.execute_command("FT.ALIASUPDATE", "products", "categories@1")
+    told = cli.run("plan").out
+    assert f"  ~ answers from  {moved}" in told
+    assert f"  ~ alias goods   {moved}" in told
+
+
 def test_the_state_is_shown_pulled_and_rebuilt(cli: Cli) -> None:
     """One form is for reading, one for keeping; rebuild asks, or wants --yes."""
     assert cli.run("state", "show").out == "The state is empty: nothing was applied or imported yet.\n"

@@ -18,6 +18,7 @@ from test_notify import ALTER
 import rvlstate.runtime.connect as connecting
 from rvlstate.files.plan_file import load_plan
 from rvlstate.model.state import Run, State
+from rvlstate.plan.standing import NextCommand, Standing
 from rvlstate.runtime.recorded import interrupted_words
 
 pytest_plugins = ("cli_fixtures",)
@@ -179,3 +180,44 @@ def test_words_about_a_run_that_was_cut_short_are_told_only_where_it_is_to_be_go
     cut_short = summary(id="r1", finished="", result="interrupted")
     assert "run rvlstate apply" in interrupted_words(cut_short, State(run=Run(id="r1", plan_id="p")))
     assert interrupted_words(cut_short, State(run=Run(id="r2", plan_id="p", finished=True))) == ""
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        ("apply", "an apply was interrupted (run r1, started AT): run rvlstate apply, it goes on where that stopped."),
+        ("cutover", "a cutover was interrupted (run r1, started AT): rvlstate plan shows what is left."),
+        ("complete", "rvlstate complete was interrupted (run r1, started AT): rvlstate plan shows what is left."),
+        ("rollback", "a rollback was interrupted (run r1, started AT): rvlstate plan shows what is left."),
+    ],
+)
+def test_a_run_that_was_cut_short_is_told_by_its_operation(operation: str, words: str) -> None:
+    """With what is left to be done where no change is under way, and with the commands of each change where one is."""
+    cut_short, state = (
+        summary(id="r1", operation=operation, started="AT", result="interrupted"),
+        State(run=Run(id="r1", plan_id="p")),
+    )
+    assert interrupted_words(cut_short, state) == words
+    told = interrupted_words(cut_short, state, (waiting("products", "complete", "rollback"),))
+    if operation == "apply":
+        ways = "Or, for products: rvlstate complete products or rvlstate rollback products."
+        assert told == f"{words} {ways}"
+    elif operation != "rollback":
+        assert told.endswith("): next, for products: rvlstate complete products or rvlstate rollback products.")
+
+
+def waiting(name: str, *commands: str) -> Standing:
+    """A change that waits for one of some commands."""
+    ways = tuple(NextCommand(words=(command, name), effect="") for command in commands)
+    return Standing(
+        name=name,
+        phase="serving",
+        summary="",
+        answers_from="",
+        new="",
+        old="",
+        writers="",
+        queries="",
+        follows=True,
+        commands=ways,
+    )

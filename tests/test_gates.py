@@ -27,6 +27,7 @@ from rvlstate.plan.gates import judge, recall, relocated, remembered_name, table
 from rvlstate.plan.operations import AnyOperation, VerifyIndex
 from rvlstate.plan.operations.take_baseline import TakeBaseline
 from rvlstate.plan.operations.verify_index import KNN_ROUNDS, ROUNDS
+from rvlstate.plan.replicas import Lag
 from rvlstate.runtime.connect import Connection, command, connect
 from rvlstate.runtime.documents.topology import is_clustered
 from rvlstate.runtime.gates import GateKeeper, truth
@@ -355,6 +356,8 @@ class Played:
             case Recall():
                 self.recalled.append(effect.remembered)
                 return self._kept.get(effect.remembered)
+            case Lag():
+                return ()
             case Pause():
                 self.pauses += 1
             case Report():
@@ -524,7 +527,7 @@ def test_a_baseline_of_an_index_that_is_gone_stays_as_it_was_kept(seen: LiveInde
 
 def test_permissions_name_what_the_checks_send() -> None:
     """And what looks at indexes needs, and takes away one that does not pass."""
-    assert set(VERIFY.permissions) == {"FT.INFO", "FT.SYNDUMP", "FT._LIST", "FT.SEARCH", "FT.DROPINDEX"}
+    assert set(VERIFY.permissions) == {"FT.INFO", "FT.SYNDUMP", "FT._LIST", "FT.SEARCH", "FT.DROPINDEX", "ROLE"}
     assert set(BASELINE.permissions) >= {"FT.SEARCH", "FT.AGGREGATE", "FT.CURSOR", "HGET", "EXISTS", "SET", "GET"}
     assert "JSON.GET" not in BASELINE.permissions
     assert "JSON.GET" in replace(BASELINE, definition=replace(BEFORE, storage="json")).permissions

@@ -30,7 +30,7 @@ from strategies import CLUSTER, STANDALONE, Hand, History, definitions, edits, h
 
 from rvlstate.errors import CommandRefusedError
 from rvlstate.files.plan_file import dump_plan, load_plan, save_plan
-from rvlstate.model.address import REVISION
+from rvlstate.model.address import BESIDE, REVISION
 from rvlstate.model.canonical import canonicalise, mask
 from rvlstate.model.catalog import Catalog, LiveIndex
 from rvlstate.model.codec import adapter
@@ -364,9 +364,9 @@ def remove_fields(operation: AddFields, server: ModelServer, scene: Scene) -> No
 def assert_losses_are_hazards(scene: Scene) -> None:
     """Law 7: what stops answering, and what is rewritten, has its hazard; what does neither has none of these."""
     plan, runner = scene.plan(), scene.runner()
-    before = {name for name in runner.server.names if not REVISION.match(name)}
+    asked = {name for name in runner.server.names if not REVISION.match(name) and not BESIDE.search(name)}
     runner.run(plan)
-    lost = before - runner.server.names.keys()
+    lost = asked - runner.server.names.keys()
     codes = {hazard.code for hazard in plan.hazards}
     words = " ".join(hazard.message for hazard in plan.hazards if hazard.code == "DELETES_INDEX")
     lost -= {alias for index in plan.indexes for alias in companions(index.name)}

@@ -6,7 +6,6 @@ import json
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,40 +307,6 @@ def test_an_address_is_in_no_representation(hook: HookServer) -> None:
     assert SECRET not in repr(address)
     assert SECRET not in address.mask(f"no {address.url}, no {SECRET}, user:{SECRET}")
     assert len({one(f"https://a/{place}").key for place in range(3)}) == 3
-
-
-@pytest.mark.parametrize("text", ['{"format_version": "1.0"}', "[]", "not json", '{"rvlstate_notify": 2, "told": {}}'])
-def test_a_file_that_is_something_else_is_not_overwritten(cli: Cli, hook: HookServer, text: str) -> None:
-    """It might be a plan file."""
-    file = cli.folder / "other.json"
-    file.write_text(text)
-    told = drifted(cli).run("drift", "--notify", plain(hook), "--notify-state", str(file))
-    assert told.code == 1
-    assert "would be overwritten" in told.err
-    assert file.read_text() == text
-    assert hook.posted == []
-
-
-def test_a_file_that_cannot_be_written_is_told(cli: Cli, hook: HookServer) -> None:
-    """The message was sent; that it was cannot be remembered."""
-    told = drifted(cli).run("drift", "--notify", plain(hook), "--notify-state", str(cli.folder / "no" / "told.json"))
-    assert told.code == 2
-    assert "what was told last cannot be kept here" in told.err
-
-
-def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
-    """As mktemp makes it; projects and addresses are told apart in it."""
-    file = tmp_path / "told.json"
-    file.touch()
-    first, other = addresses_of(["https://a/1", "https://a/2"])
-    Memory(file, "shop").note(first, "x")
-    Memory(file, "till").note(first, "y")
-    assert [Memory(file, name).last(where) for name in ("shop", "till") for where in (first, other)] == [
-        "x",
-        None,
-        "y",
-        None,
-    ]
 
 
 def test_apprise_is_asked_for_by_name_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

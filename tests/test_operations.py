@@ -45,6 +45,7 @@ from rvlstate.plan.operations.await_build import CALM_LOOKS
 from rvlstate.plan.operations.drop_index import DROP_INDEX
 from rvlstate.plan.operations.take_name import TAKE_NAME
 from rvlstate.plan.operations.verify_index import ROUNDS
+from rvlstate.plan.replicas import Lag
 
 ABOUT_DOCUMENTS = frozenset(
     {FinishRollback, GiveUpRewrite, RehearseRewrite, RestoreDocuments, RewriteDocuments, SettleDocuments, TakeBaseline}
@@ -135,6 +136,8 @@ class Script:
                 self.pauses.append(seconds)
             case Report():
                 self.reports.append(effect)
+            case Lag():
+                return ()
         return None
 
     def _send(self, commands: tuple[Command, ...]) -> list[str]:

@@ -502,3 +502,29 @@ def test_back_pressure_is_a_share_of_what_was_seen(connection: Connection, monke
     began = time.monotonic()
     pacer.admit(10)
     assert 0.1 < time.monotonic() - began < 2
+
+
+def test_what_was_held_back_is_not_taken_for_full_speed(connection: Connection) -> None:
+    """Trouble that comes again and again slows down from the same full speed each time, not from the last low one."""
+    now = [0.0]
+    pacer = Pacer(stop=StopRequest(), nodes=connection.node_clients, clock=lambda: now[0])
+
+    def batch(after: float) -> None:
+        now[0] += after
+        pacer.note(500, 0.05)
+
+    for _ in range(100):
+        batch(0.05)
+    for _ in range(5):
+        pacer.pressure.share = 1 / 8
+        for _ in range(4):
+            batch(1.0)
+        pacer.pressure.share = 1.0
+        batch(0.05)
+    pacer.pressure.share = 0.5
+    pacer.admit(500)
+    now[0] += 0.5  # far more than 500 documents take at half of 10,000 a second
+    waiting = threading.Thread(target=pacer.admit, args=(500,), daemon=True)
+    waiting.start()
+    waiting.join(5)
+    assert not waiting.is_alive()

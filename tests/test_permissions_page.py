@@ -13,13 +13,13 @@ from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import Desired, DesiredIndex
 from rvlstate.model.field import TextField
 from rvlstate.model.state import State
-from rvlstate.plan.commands import FORMS, OPTIONAL, READING_A_CLUSTER
+from rvlstate.plan.commands import FORMS, ON_A_CLUSTER, OPTIONAL
 from rvlstate.plan.grants import ROLES, Grant, Role, Ways, grant
 
 PAGE = Path(__file__).parent.parent / "docs" / "permissions.md"
 BLOCK = re.compile(r"<!-- lines: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 KNOWN = frozenset(FORMS) - {"FT.ALIASLIST"}
-SINGLE = Ways(known=KNOWN - set(READING_A_CLUSTER))
+SINGLE = Ways(known=KNOWN - set(ON_A_CLUSTER))
 CLUSTER = Ways(known=KNOWN, one_slot=True)
 
 

@@ -12,6 +12,7 @@ from render_cases import CASES, in_place, shadow_alias
 
 from rvlstate.errors import PlanFileError, SpecError
 from rvlstate.files.plan_file import dump_plan, load_plan, save_plan
+from rvlstate.model.fingerprint import fingerprint
 from rvlstate.plan.plan import Plan
 
 
@@ -126,12 +127,31 @@ def test_a_missing_file_and_a_folder_are_told_apart_from_a_bad_plan(tmp_path: Pa
 
 def test_a_plan_with_a_good_checksum_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:
     """A step that a later version added is not skipped."""
-    from rvlstate.model.fingerprint import fingerprint
-
     data = json.loads(dump_plan(in_place()))
     del data["checksum"]
     data["steps"][0]["operation"] = "teleport_index"
     file = tmp_path / "plan.json"
     file.write_text(json.dumps({**data, "checksum": fingerprint(data)}))
     with pytest.raises(PlanFileError, match="cannot be read"):
+        load_plan(file)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda steps: steps.pop(0), "needs .*, which does not come before it"),
+        (lambda steps: steps.reverse(), "which does not come before it"),
+        (lambda steps: steps.append(steps[0]), "there are two steps"),
+    ],
+)
+def test_steps_that_are_no_sequence_are_refused(
+    spoil: Callable[[list[object]], object], message: str, tmp_path: Path
+) -> None:
+    """A step without one that it needs could not even be shown; its checksum may hold all the same."""
+    data = json.loads(dump_plan(shadow_alias()))
+    del data["checksum"]
+    spoil(data["steps"])
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps({**data, "checksum": fingerprint(data)}))
+    with pytest.raises(PlanFileError, match=message):
         load_plan(file)

@@ -69,6 +69,57 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (Path(rvlstate.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "named"),
+    [
+        ("plan", ("products",), {}),
+        ("plan", (), {"targets": (3,)}),
+        ("plan", (), {"postpone": "yes"}),
+        ("plan_against", (3,), {}),
+        ("apply", ("plan.json",), {}),
+        ("apply", (), {"options": {"allow": ("SLOW_BUILD",)}}),
+        ("apply", (), {"options": ApplyOptions(allow="SLOW_BUILD")}),  # type: ignore[arg-type]
+        ("apply", (), {"options": ApplyOptions(lock_timeout=float("nan"))}),
+        ("apply", (), {"on_event": 3}),
+        ("cutover", ("products", "plan.json"), {}),
+        ("complete", (None,), {}),
+        ("rollback", ("products",), {"backup": 3}),
+        ("rollback", ("products",), {"lock_timeout": "10"}),
+        ("watch", (3,), {}),
+        ("propose_repair", (None,), {}),
+        ("import_indexes", ("products",), {}),
+        ("throttle", ("fast",), {}),
+        ("history", ("5",), {}),
+        ("run", (3,), {}),
+        ("unlock", (None,), {}),
+        ("grants", ("plan",), {}),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(
+    folder: Path, method: str, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    """Before anybody connects, with the method, the argument, what it has to be, and how it is written."""
+    with Project.load(folder, redis_url="redis://127.0.0.1:1") as project, pytest.raises(UsageError) as caught:
+        getattr(project, method)(*arguments, **named)
+    assert re.match(rf"Project\.{method}: \w+ has to be .+; this is ", str(caught.value))
+    assert re.match(r"write, for instance, \w+=.+\.$", caught.value.next_step)
+
+
+@pytest.mark.parametrize(
+    "named", [{"path": 3}, {"path": b"x"}, {"redis_url": 3}, {"environ": []}, {"schemas": "some"}, {"env": None}]
+)
+def test_a_project_is_loaded_from_what_can_name_one(named: dict[str, Any]) -> None:
+    """The same at the first door."""
+    with pytest.raises(UsageError, match=r"^Project\.load: \w+ has to be "):
+        Project.load(**named)
+
+
+def test_too_many_arguments_are_told_by_python(project: Project) -> None:
+    """As of any other method."""
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        project.plan(target=("products",))  # type: ignore[call-arg]
+
+
 def test_plan_apply_drift(project: Project, server: EmbeddedServer) -> None:
     """The three verbs give their values, and events tell of the run from its beginning to its end."""
     told: list[Event] = []

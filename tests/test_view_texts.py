@@ -22,7 +22,7 @@ from rvlstate.views.impact_words import impact_words
 from rvlstate.views.markdown import cell, code, fence, prose, table
 from rvlstate.views.paper import Cell, Paper, paper_for, plain_text, write_out
 from rvlstate.views.plan_text import Detail
-from rvlstate.views.quantities import count, number, size, span, stopwatch
+from rvlstate.views.quantities import count, measured, number, size, span, stopwatch
 from rvlstate.views.untrusted import lines_of, printable
 from rvlstate.views.values import describe_field, show_value
 
@@ -153,6 +153,10 @@ def test_a_field_is_described_by_what_is_not_as_by_default() -> None:
         (stopwatch(0.042), "0.04 s"),
         (stopwatch(12.34), "12.3 s"),
         (stopwatch(300), "5 min"),
+        (
+            measured("old_layout_failures", 50.0),
+            "the new index passed over documents in the old layout 50 times (expected: they were converted since)",
+        ),
     ],
 )
 def test_quantities_read_well(shown: str, expected: str) -> None:

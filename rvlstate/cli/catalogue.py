@@ -28,7 +28,7 @@ COMMANDS: dict[str, Entry] = {
     "pause": Entry("pause", "Have the run in progress wait at its next safe place."),
     "resume": Entry("resume", "Have a paused run go on."),
     "throttle": Entry("throttle", "Limit the documents a second of the run in progress."),
-    "abort": Entry("abort", "Stop the run in progress; apply goes on with it later."),
+    "abort": Entry("abort", "Stop the run in progress, and say how to go on."),
     "import": Entry("importing", "Take live indexes into management and write their schemas."),
     "history": Entry("history", "Show past runs, or the report of one."),
     "graph": Entry("graph", "Draw the steps of the plan."),

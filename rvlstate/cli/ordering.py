@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from rvlstate.runtime.control import Ordered
 
 
-def show_order(ordered: Ordered, form: str) -> None:
-    """Show an order that was given, as text or as JSON."""
+def show_order(ordered: Ordered, form: str, next_step: str = "") -> None:
+    """Show an order that was given, as text or as JSON; the text with `next_step` if there is one."""
     from rvlstate.views.untrusted import lines_of
 
     if form == "json":
         show_json(ordered.to_dict())
     else:
-        write_result("".join(f"{line}\n" for line in lines_of(ordered.describe())))
+        write_result("".join(f"{line}\n" for line in lines_of(ordered.describe(next_step))))

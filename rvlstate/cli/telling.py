@@ -57,7 +57,7 @@ class Telling:
     memory: Memory | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """Read what was told last. Raises RvlstateError where the file is something else."""
+        """Read what was told last."""
         if self.addresses:
             from rvlstate.notify.memory import Memory
 
@@ -99,11 +99,10 @@ class Telling:
 
         if self.memory is None:
             return False
-        try:
-            told = tell(message, self.addresses, self.memory)
-        except RvlstateError as error:
-            self._warn(str(error))
-            return True
+        told = tell(message, self.addresses, self.memory)
+        for warning in self.memory.warnings:
+            self._warn(warning)
+        self.memory.warnings.clear()
         for failure in told.failures:
             self._warn(failure)
         return bool(told.failures)

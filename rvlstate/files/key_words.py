@@ -45,7 +45,7 @@ MEANINGS: Mapping[str, str] = {
     "DefinitionBlock.no_frequencies": "NOFREQS.",
     "DefinitionBlock.max_text_fields": "MAXTEXTFIELDS: room for more than 32 text fields; refused beside no_fields.",
     "DefinitionBlock.index_all": "INDEXALL ENABLE.",
-    "DefinitionBlock.temporary": "TEMPORARY: the index is dropped after so many seconds without use.",
+    "DefinitionBlock.temporary": "TEMPORARY: the server deletes index and documents when unused; never built.",
     "FieldBlock.transform": "How values come about: a step, a callable module:callable beside this file, or a list.",
     "FieldBlock.reads": "What the transform reads: fields of the index or of a hash, or paths of JSON.",
     "FieldBlock.version": "Of the transform: raise it to have the values computed anew.",
@@ -69,5 +69,6 @@ MEANINGS: Mapping[str, str] = {
     "PolicyBlock.settle": "How long no write in the old layout may have come before a change counts as complete.",
     "PolicyBlock.naming": "alias: a new index is called <name>@1 behind an alias; plain: it bears the name itself.",
     "PolicyBlock.max_memory_ratio": "A plan whose peak exceeds this share of maxmemory is refused.",
+    "PolicyBlock.await_replicas": "An index is built when the replicas that can be asked have built it too.",
 }
 """Block and key -> meaning."""

@@ -11,6 +11,7 @@ from typing import Any, cast, get_args
 
 from rvlstate.files.json_schema import DIALECT, Schema
 from rvlstate.model.codec import adapter
+from rvlstate.model.desired import Policy
 from rvlstate.model.hazard import HAZARD_CODES
 from rvlstate.plan.operations import AnyOperation
 from rvlstate.plan.plan import IndexPlan, Server
@@ -57,6 +58,11 @@ def plan_schema(counted: tuple[str, ...]) -> Schema:
     )
     meaning = "What a repair leads to, which drift --repair writes: what was last applied, not what is declared."
     plan["properties"]["basis"] = {"const": "recorded", "description": meaning}
+    policy = schema_of(Policy, definitions)["properties"]
+    plan["properties"]["policy"] = whole(
+        {key: policy[key] for key in sorted(policy) if key != "allow"},
+        "The rules of the project file that the plan was made by; not in what a rollback shows.",
+    )
     plan["properties"]["checksum"] = {**FINGERPRINT, "description": "Of a plan file: over all the rest."}
     return _titled(f"rvlstate plan, format {PLAN_FORMAT}", {**plan, "$defs": dict(sorted(definitions.items()))})
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rvlstate.errors import PlanFileError
 from rvlstate.files.atomic import write_atomically
 from rvlstate.model.codec import adapter, discriminated
+from rvlstate.model.desired import Policy
 from rvlstate.model.fingerprint import fingerprint
 from rvlstate.plan.operations import AnyOperation
 from rvlstate.plan.plan import Basis, IndexPlan, Plan, Server, Step
@@ -54,8 +55,8 @@ def load_plan(path: Path) -> Plan:
     _refuse_other_format(path, data)
     _refuse_edited(path, data)
     try:
-        return _parse(data)
-    except (ValidationError, KeyError, TypeError, AttributeError) as error:
+        return _in_sequence(_parse(data))
+    except (ValidationError, KeyError, TypeError, AttributeError, _LooseEndError) as error:
         raise PlanFileError(
             "this plan file cannot be read",
             where=str(path),
@@ -110,6 +111,23 @@ def _refuse_edited(path: Path, data: dict[str, Any]) -> None:
         )
 
 
+class _LooseEndError(Exception):
+    """Steps that are no sequence."""
+
+
+def _in_sequence(plan: Plan) -> Plan:
+    """The plan. Raises _LooseEndError unless every step has an id of its own and needs steps that come before it."""
+    seen = set[str]()
+    for step in plan.steps:
+        if step.id in seen:
+            raise _LooseEndError(f"there are two steps {step.id}")
+        missing = sorted({*step.needs} - seen)
+        if missing:
+            raise _LooseEndError(f"step {step.id} needs {missing[0]}, which does not come before it")
+        seen.add(step.id)
+    return plan
+
+
 def _parse(data: dict[str, Any]) -> Plan:
     return Plan(
         **{name: data[name] for name in _AS_IT_IS},
@@ -122,6 +140,7 @@ def _parse(data: dict[str, Any]) -> Plan:
         targets=tuple(data["targets"]),
         address=data.get("address", ""),
         basis=adapter(Basis).validate_python(data.get("basis", "declared")),
+        policy=adapter(Policy).validate_python(data["policy"]) if "policy" in data else None,
     )
 
 

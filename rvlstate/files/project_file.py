@@ -112,6 +112,7 @@ def _policy(block: PolicyBlock, tree: Tree) -> Policy:
         max_memory_ratio=block.max_memory_ratio,
         settle=seconds(block.settle),
         retain_old=seconds(block.retain_old),
+        await_replicas=block.await_replicas,
     )
 
 

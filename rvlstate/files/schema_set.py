@@ -74,7 +74,10 @@ def _hint(pattern: str, folder: Path) -> str:
     near = nearest(pattern, _glob((Path(pattern).parent / "*.y*ml").as_posix(), folder))
     if near:
         return f"did you mean {near}?"
-    return "patterns are relative to the project file; ** stands for any folders."
+    return (
+        "write a schema there, or have rvlstate import --all write those of the indexes that are live already; "
+        "patterns are relative to the project file, and ** stands for any folders."
+    )
 
 
 def _glob(pattern: str, folder: Path) -> list[str]:

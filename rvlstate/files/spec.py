@@ -225,6 +225,7 @@ class PolicyBlock(Block):
     settle: Duration = "5s"
     naming: Literal["alias", "plain"] = "alias"
     max_memory_ratio: Share = 0.9
+    await_replicas: bool = True
 
 
 Settings = Annotated[IndexBlock, BeforeValidator(_empty_if_null)]

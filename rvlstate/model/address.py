@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 REVISION = re.compile(r"^(?P<name>.+)@(?P<revision>[1-9][0-9]*)$")
+BESIDE = re.compile(r"~(rehearsal|members)$")
+"""How the names end of indexes that a change of documents needs for itself, and that nobody asks."""
 
 
 def field_address(index: str, field: str, attribute: str = "") -> str:

@@ -49,7 +49,8 @@ class Statistics:
     """The figures of FT.INFO. `failures` counts events, not documents; `percent` is of keys scanned, 0 to 1.
 
     `scan_error` is the text of a background scan that was aborted (for memory), "" if none was reported.
-    `indexing_ms` is the time that the server spent on indexing, `index_bytes` the memory of the index with its vectors.
+    `indexing_ms` is the time that the server spent on indexing, `index_bytes` the memory of the index with its vectors,
+    as far as the server counts it, `terms` how many different ones its text has.
     """
 
     documents: int = 0
@@ -61,6 +62,7 @@ class Statistics:
     last_error_key: str = ""
     scan_error: str = ""
     index_bytes: int = 0
+    terms: int = 0
     indexing_ms: float = 0.0
 
 

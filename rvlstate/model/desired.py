@@ -76,7 +76,8 @@ class Policy:
     """The project's own rules: hazard codes that need no flag, how new indexes are named, how much memory is ours.
 
     `settle`: seconds without a write in the old layout before a change of documents counts as complete. `retain_old`:
-    seconds for which the index that was replaced is kept after its cutover.
+    seconds for which the index that was replaced is kept after its cutover. `await_replicas`: an index is built when
+    replicas have built it too.
     """
 
     allow: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ class Policy:
     max_memory_ratio: float = 0.9
     settle: float = 5.0
     retain_old: float = 0.0
+    await_replicas: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,6 +171,14 @@ class Rewrite:
         )
 
     @property
+    def is_filtered(self) -> bool:
+        """Whether a filter, the same before and after, tells which documents are left alone.
+
+        Where it changes others may be let in by the new one, and all documents are gone through.
+        """
+        return bool(self.before.filter) and self.before.filter == self.after.filter
+
+    @property
     def members(self) -> str:
         """The index that tells which documents the filter of `before` lets in, while no other index can."""
         return f"{self.target}~members"

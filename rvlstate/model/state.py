@@ -37,12 +37,13 @@ class Record:
     counted: int = 0
 
     def learned_by(self, record: Record) -> Record:
-        """A later record of the same name with what was measured, and what is about this very physical index."""
+        """A later record of the same or a new name with what was measured, and what is about this physical index."""
         rates = replace(record, build_rate=self.build_rate, rewrite_rate=self.rewrite_rate)
         if self.physical != record.physical:
             return rates
         counted = max(self.counted, record.counted)
-        return replace(rates, layout=self.layout, failures=self.failures, counted=counted)
+        layout = replace(self.layout, name=record.name) if self.layout is not None else None
+        return replace(rates, layout=layout, failures=self.failures, counted=counted)
 
     def own_failures(self, counted: int) -> int:
         """How many failures of those that an index counts now say something; a server that restarts counts anew."""
@@ -164,7 +165,8 @@ class State:
 
         Where the name is led to the new index of a change that goes through phases, that was its cutover.
         """
-        before = self.record(record.name)
+        renamed = (other for other in self.records if other.physical == record.physical)
+        before = self.record(record.name) or next(renamed, None)
         state = self.with_record(before.learned_by(record) if before else record)
         begun = state.rewrite(record.name)
         if begun is None or not begun.phased or record.physical != begun.serves_first:

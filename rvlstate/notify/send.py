@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,9 @@ from rvlstate.notify.web import post
 
 TIMEOUT = 10.0
 """Seconds for each answer."""
+
+APPRISE_SECONDS = 30.0
+"""Seconds for all that goes through apprise, with what is tried again."""
 
 PATIENCE = Patience(longest_wait=60.0, attempts=4, longest_pause=5.0)
 
@@ -42,15 +46,16 @@ def tell(
     *,
     patience: Patience = PATIENCE,
     timeout: float = TIMEOUT,
+    apprise_seconds: float = APPRISE_SECONDS,
 ) -> Told:
     """Send a message to each address that is to hear it; one that fails keeps no other from it."""
-    sent, failures = 0, []
+    sent, failures, until = 0, [], time.monotonic() + apprise_seconds
     for address in addresses:
         if not _is_news(message, memory.last(address)):
             continue
         trying = replace(patience, name=address.label)
         try:
-            trying.run(_sending(message, address, timeout))
+            trying.run(_sending(message, address, timeout, until))
         except ForgeFailure as failure:
             failures.append(f"{address.label} was not sent. {_reason(address, failure)}")
         else:
@@ -64,7 +69,7 @@ def _is_news(message: Message, last: str | None) -> bool:
     return message.told != (last or NONE)
 
 
-def _sending(message: Message, address: Address, timeout: float) -> Callable[[], None]:
+def _sending(message: Message, address: Address, timeout: float, until: float) -> Callable[[], None]:
     match address.service:
         case "slack":
             return lambda: post(address, message.slack, timeout)
@@ -73,7 +78,7 @@ def _sending(message: Message, address: Address, timeout: float) -> Callable[[],
         case "apprise":
             from rvlstate.notify.through_apprise import send
 
-            return lambda: send(address, message.title, message.body)
+            return lambda: send(address, message.title, message.body, until - time.monotonic())
 
 
 def _reason(address: Address, failure: ForgeFailure) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ from rvlstate.errors import UsageError
 from rvlstate.forge.failure import ForgeFailure
 from rvlstate.notify.address import Address
 
+TOO_LATE = "apprise was not done with it in time, and may deliver it yet"
 REFUSED = "apprise could not deliver it, and does not say why"
 
 
@@ -23,10 +25,21 @@ def check(address: Address) -> None:
         )
 
 
-def send(address: Address, title: str, body: str) -> None:
-    """Hand a message to the service. Raises ForgeFailure."""
-    service = _known(address)
-    if service is None or not service.notify(body=body, title=title, body_format="text"):
+def send(address: Address, title: str, body: str, seconds: float) -> None:
+    """Hand a message to the service, which has so many seconds for it. Raises ForgeFailure."""
+    service, taken = _known(address), threading.Event()
+
+    def hand_over() -> None:
+        if service is not None and service.notify(body=body, title=title, body_format="text"):
+            taken.set()
+
+    # Services have time limits of their own, or none. A thread that is still at it ends with the process.
+    thread = threading.Thread(target=hand_over, name="rvlstate-apprise", daemon=True)
+    thread.start()
+    thread.join(max(seconds, 0.0))
+    if thread.is_alive():
+        raise ForgeFailure(trouble="nonsense", message=TOO_LATE, writing=True)
+    if not taken.is_set():
         raise ForgeFailure(trouble="unreachable", message=REFUSED, writing=True)
 
 

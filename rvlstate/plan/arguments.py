@@ -19,6 +19,7 @@ from rvlstate.model.field import (
     TextField,
     VectorField,
 )
+from rvlstate.model.filter_text import sendable
 
 
 def create_arguments(physical: str, definition: IndexDefinition) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def create_arguments(physical: str, definition: IndexDefinition) -> tuple[str, .
     if definition.index_all:
         parts += ["INDEXALL", "ENABLE"]
     parts += ["PREFIX", str(len(definition.prefixes)), *definition.prefixes]
-    parts += _option("FILTER", definition.filter)
+    parts += _option("FILTER", sendable(definition.filter) if definition.filter else None)
     parts += _option("LANGUAGE_FIELD", definition.language_field)
     parts += _option("LANGUAGE", definition.language)
     parts += _option("SCORE_FIELD", definition.score_field)

@@ -84,6 +84,7 @@ def build_plan(
         address=world.address,
         created_at=created_at,
         rvlstate_version=version,
+        policy=replace(desired.policy, allow=()),
     )
 
 

@@ -43,6 +43,7 @@ _ON_SERVER: Mapping[str, tuple[str, ...]] = {
     "INFO": ("server",),
     "MULTI": (),
     "PING": (),
+    "READONLY": (),
     "ROLE": (),
     "SCAN": ("0",),
     "SCRIPT LOAD": ("return 0",),
@@ -136,6 +137,9 @@ READING = (
 READING_A_CLUSTER = ("CLUSTER NODES", "CLUSTER SLOTS", "COMMAND")
 """What is sent besides to learn which node serves which slots."""
 
+ON_A_CLUSTER = (*READING_A_CLUSTER, "READONLY")
+"""What is sent on a cluster only; READONLY to replicas, which else name their primary to who asks about an index."""
+
 INSPECTING = ("FT._LIST", "FT.INFO", "FT.SYNDUMP")
 """What a look at one index sends."""
 
@@ -160,7 +164,8 @@ OPTIONAL: Mapping[str, str] = {
     "MEMORY USAGE": "the plan does not know how much memory the copies of documents take",
     "PING": "nothing: a refusal takes as long as an answer",
     "PSUBSCRIBE": "the last passes of a live change go over all documents, not only over those written meanwhile",
-    "ROLE": "writes of the state do not wait for a replica",
+    "READONLY": "replicas of a cluster are not waited for when an index is built",
+    "ROLE": "neither writes of the state nor new indexes wait for replicas",
     "SADD": "other projects on the server take the indexes of this one for nobody's",
     "SMEMBERS": "indexes of other projects on the server are taken for nobody's",
     "WAIT": "writes of the state do not wait for a replica",

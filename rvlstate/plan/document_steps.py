@@ -45,6 +45,7 @@ def rehearse(task: Task, rewrite: Rewrite) -> RehearseRewrite:
         pace=pace_of(task),
         backup=wanted.backup,
         max_bad_rows=wanted.max_bad_rows,
+        members=rewrite.physical if rewrite.is_filtered else "",
         atomic=task.atomic,
     )
 
@@ -90,6 +91,7 @@ def give_up(task: Task, rewrite: Rewrite) -> list[AnyOperation]:
     Of one that is settled, what it kept beside the documents: its index serves.
     """
     made = {rewrite.target, rewrite.interim} if rewrite.phased and not rewrite.settled else set[str]()
+    made |= {rewrite.members} if rewrite.phased else set()
     there = sorted(physical for physical in made if physical and task.world.catalog.index(physical) is not None)
     drops = [DropIndex(physical=physical, because="given_up", atomic=task.atomic) for physical in there]
     return [*drops, GiveUpRewrite(name=task.name, rewrite=rewrite)]

@@ -98,8 +98,9 @@ class _Changes:
         return self.before.storage == "json"
 
     def source(self, name: str) -> Source:
-        """What is meant by a name of `reads`: a field as it was, one as it will be, or a place in the documents."""
-        field = self.before.field(name) or self.wanted.definition.field(name)
+        """What is meant by a name of `reads`: a field as it was, by either of its names, a new one, or a place."""
+        old = self.before.field(self.wanted.field_settings(name).renamed_from or name)
+        field = self.before.field(name) or old or self.wanted.definition.field(name)
         if field is not None:
             return source_of(field)
         return Source(identifier=f"$.{name}" if self.json and not name.startswith("$") else name)
@@ -153,7 +154,7 @@ def _written(after: Field, own: Field | None, settings: FieldSettings, changes: 
     refusal = _refused_dims(address, reads, writes, steps)
     if refusal:
         return refusal
-    moved = own is not None and own.identifier != after.identifier and not changes.converts
+    moved = own is not None and (own.name != after.name if changes.converts else own.identifier != after.identifier)
     removes = (own.identifier,) if own is not None and moved else ()
     return FieldRewrite(
         field=after.name,
@@ -161,7 +162,7 @@ def _written(after: Field, own: Field | None, settings: FieldSettings, changes: 
         steps=_scaled(steps, after.name, writes, changes.scales),
         writes=writes,
         removes=removes,
-        layout=_layout(own, writes, removes, changes),
+        layout=_layout(own, writes, () if changes.converts else removes, changes),
     )
 
 

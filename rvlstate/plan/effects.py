@@ -1,13 +1,13 @@
 """What a flow may ask of the world, and the small building blocks of flows. A flow does no I/O itself.
 
-A flow is a generator: it yields an effect and is sent the answer. `CommandRefusedError` is thrown into it when the
-server refuses a command. Any flow may be abandoned at any yield and started again from its beginning: it looks at what
-is, and does only what is missing.
+A flow is a generator: it yields an effect and is sent the answer; `CommandRefusedError` is thrown in for a refusal.
+Any flow may be abandoned at any yield and started again: it looks at what is, and does only what is missing.
 
 | effect  | answer                                                              |
 |---------|---------------------------------------------------------------------|
 | Look    | LiveIndex that answers to the name (itself or by alias), or None     |
 | Gauge   | Memory: what the server uses and may use                            |
+| Lag     | tuple of Behind: the replicas that have not built an index yet       |
 | Batch   | list of replies, one for each command, sent in one round trip        |
 | Pause   | None, after some seconds                                             |
 | Report  | None; progress for whoever watches                                   |
@@ -29,6 +29,7 @@ from rvlstate.model.catalog import LiveIndex
 from rvlstate.model.check import Check
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.rewrite import Rewrite
+from rvlstate.plan.replicas import Lag
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +178,7 @@ class Sampled:
 
     `answers` are what the index gives for k, `reference` is a longer list: of the true neighbours where
     `Findings.exact` says so, else of what the index gives for more than k. `digest` is of the vector that was asked
-    for, and `sketch` (hex) has one bit a component: whether it is above the vector's mean; a change of datatype
-    leaves it nearly as it was.
+    for; `sketch` (hex) has a bit a component, whether it is above the mean: a change of datatype leaves most of them.
     """
 
     key: str
@@ -283,7 +283,7 @@ class RunHook:
     after: str = ""
 
 
-Effect: TypeAlias = Look | Gauge | Batch | Pause | Report | Sweep | Tidy | Probe | Recall | Restore | RunHook
+Effect: TypeAlias = Look | Gauge | Batch | Pause | Report | Sweep | Tidy | Probe | Recall | Restore | RunHook | Lag
 Flow: TypeAlias = Generator[Effect, Any, None]
 Asking: TypeAlias = Generator[Effect, Any, Any]
 

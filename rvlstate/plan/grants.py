@@ -99,7 +99,7 @@ def commands_of(role: Role, storages: tuple[str, ...], *, documents: bool) -> tu
     looks = ("FT.SEARCH", *(name for pair in pairs for name in looking(*pair))) if documents else ()
     if role != "apply":
         return sorted_names(always, looks)
-    works = (*WORKING, *CHANGING, "SADD", "ROLE", "UNLINK", "WAIT", *_checks(storages))
+    works = (*WORKING, *CHANGING, "SADD", "READONLY", "ROLE", "UNLINK", "WAIT", *_checks(storages))
     writes = [(*copying(*pair, moves=True), *restoring(*pair, moves=True)) for pair in pairs if documents]
     return sorted_names(always, looks, works, tidying() if documents else (), *writes)
 

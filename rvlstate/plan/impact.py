@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from rvlstate.model.catalog import LiveIndex, ServerProfile
 from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.field import BYTES_PER_VALUE, Hnsw, SvsVamana, VectorField
+from rvlstate.model.field import VectorField
 from rvlstate.plan.hazards import Hazard
+from rvlstate.plan.index_memory import told_bytes, untold_bytes
 from rvlstate.plan.plan import Impact
 
 GRAPH_BUILD_SECONDS = 500e-6
@@ -24,9 +25,6 @@ SLOW_BUILD_SECONDS = 600.0
 
 TIGHT_MEMORY = 0.8
 """From this share of the allowed peak on, memory is a hazard; above 1.0 the plan is refused."""
-
-VECTOR_OVERHEAD_BYTES = 64
-"""Bytes a vector needs in an index beside its values: labels and bookkeeping, a rough allowance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ def estimate_build(
         )
     documents = current.statistics.documents
     seconds, basis = _build_seconds(definition, current, costs)
-    index_bytes, freed = _index_bytes(definition, current), current.statistics.index_bytes
+    index_bytes, freed = _index_bytes(definition, current), _index_bytes(current.definition, current)
     return Impact(
         documents=documents,
         index_bytes=index_bytes,
@@ -135,24 +133,8 @@ def _build_seconds(definition: IndexDefinition, current: LiveIndex, costs: Costs
 
 
 def _index_bytes(definition: IndexDefinition, current: LiveIndex) -> int:
-    """The size of the present index, corrected for the difference in vectors."""
-    before = _vector_bytes(current.definition)
-    after = _vector_bytes(definition)
-    return max(current.statistics.index_bytes + (after - before) * current.statistics.documents, 0)
-
-
-def _vector_bytes(definition: IndexDefinition) -> int:
-    """Bytes of vectors and their graph links for one document."""
-    total = 0
-    for field in definition.fields:
-        if isinstance(field, VectorField):
-            links = 0
-            if isinstance(field.search, Hnsw):
-                links = field.search.m * 2 * 4
-            elif isinstance(field.search, SvsVamana) and isinstance(field.search.graph_max_degree, int):
-                links = field.search.graph_max_degree * 4
-            total += field.dims * BYTES_PER_VALUE.get(field.datatype, 4) + links + VECTOR_OVERHEAD_BYTES
-    return total
+    """What an index takes over the documents of the present one."""
+    return told_bytes(definition, current) + untold_bytes(definition, current.statistics)
 
 
 def has_graph(definition: IndexDefinition) -> bool:

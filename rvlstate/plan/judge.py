@@ -18,6 +18,7 @@ from rvlstate.diff.facts import (
     SettingChanged,
     ValuesOutdated,
 )
+from rvlstate.model.address import field_address
 from rvlstate.model.definition import IndexDefinition
 from rvlstate.model.desired import DesiredIndex
 from rvlstate.model.field import Field, Value, attributes
@@ -139,6 +140,7 @@ def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world:
     """Why nothing can be done about an index as it is declared."""
     reasons = [f"{fact.address}: {remedy.reason}" for fact, remedy in judged if remedy.classification == "refused"]
     reasons += _taken_by_others(situation, world)
+    reasons += _occupied_fields(situation)
     if situation.stranger is not None:
         reasons.append(
             f"{situation.wanted.name}: renamed_from: {situation.was_named} cannot be carried out, since "
@@ -156,6 +158,21 @@ def refusals(judged: Iterable[tuple[Fact, Remedy]], situation: Situation, world:
         for alias in situation.hidden_aliases
     ]
     return tuple(reasons)
+
+
+def _occupied_fields(situation: Situation) -> list[str]:
+    """Renames onto a field that the index has beside the old one; what others added since the rename is no reason."""
+    before, wanted, record = situation.basis, situation.wanted, situation.record
+    known = [definition for definition in (before, record.definition if record else None) if definition is not None]
+    return [
+        f"{field_address(wanted.name, name)}: renamed_from: {source} cannot be carried out, since the index has both "
+        f"and documents may hold both: first apply without {name} (transform: drop removes its values), then rename"
+        for name, source in sorted(declared_renames(wanted).items())
+        if wanted.definition.field(name) is not None
+        and wanted.definition.field(source) is None
+        and known
+        and all(definition.field(name) and definition.field(source) for definition in known)
+    ]
 
 
 def _taken_by_others(situation: Situation, world: World) -> list[str]:

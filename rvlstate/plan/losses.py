@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
-from rvlstate.model.address import REVISION, name_of
+from rvlstate.model.address import BESIDE, REVISION, name_of
 from rvlstate.model.catalog import Catalog
 from rvlstate.plan.hazards import Hazard
 from rvlstate.plan.operations import AnyOperation, DropIndex, TakeName
@@ -13,9 +12,6 @@ from rvlstate.plan.phases import companions
 from rvlstate.plan.plan import Step
 from rvlstate.plan.situation import World
 from rvlstate.plan.work import Work
-
-BESIDE = re.compile(r"~(rehearsal|members)$")
-"""How the names end of indexes that a change of documents needs for itself, and that nobody asks."""
 
 
 def with_lost_names(works: list[Work], steps: tuple[Step, ...], catalog: Catalog) -> list[Work]:

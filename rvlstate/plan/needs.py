@@ -40,6 +40,11 @@ def unmet_needs(name: str, definition: IndexDefinition, server: ServerProfile) -
         for field in definition.fields
         if not isinstance(field, VectorField) and field.no_index and field.index_missing
     ]
+    if isinstance(definition.temporary, int):
+        lines.append(
+            f"{index_address(name, 'temporary')}: the server deletes the documents of a temporary index with it, when "
+            "it has not been used for so long and whenever it is dropped: give it up, or let the documents expire"
+        )
     if definition.max_text_fields and definition.no_fields:
         lines.append(
             f"{index_address(name, 'no_fields')}: together with max_text_fields it crashes the server when the first "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from rvlstate.model.desired import Policy
 from rvlstate.model.field import Value
 from rvlstate.model.fingerprint import fingerprint
 from rvlstate.plan.hazards import Hazard
@@ -98,7 +99,8 @@ class Plan:
     """A whole plan; the same inputs give the same plan, `created_at` aside.
 
     `live` is what it was made for (see `stale.snapshot`); `targets` are the names that it was limited to; `address`
-    is the server, without secrets. `basis` says what it leads to.
+    is the server, without secrets. `basis` says what it leads to, `policy` the rules that it was made by: all but what
+    needs no agreement, which is up to whoever carries it out.
     """
 
     project: str
@@ -117,6 +119,7 @@ class Plan:
     created_at: str = ""
     rvlstate_version: str = ""
     basis: Basis = "declared"
+    policy: Policy | None = None
 
     @property
     def id(self) -> str:

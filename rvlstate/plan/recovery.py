@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from rvlstate.model.address import REVISION, revision_of
+from rvlstate.model.address import BESIDE, REVISION, name_of, revision_of
 from rvlstate.model.braces import with_braces, without_braces
 from rvlstate.model.canonical import STAGED, canonicalise
 from rvlstate.model.catalog import LiveIndex
@@ -177,9 +177,22 @@ def _old(name: str, new: LiveIndex, world: World) -> str:
     return kept if kept in fitting else (fitting[-1] if fitting else "")
 
 
+def _helpers(names: Collection[str], world: World) -> list[Intent]:
+    """The indexes that changes made for themselves, beside one that they built or were to build."""
+    own = [(name_of(BESIDE.sub("", index.name)), index) for index in world.catalog.indexes if BESIDE.search(index.name)]
+    return [
+        Intent(physical=index.name, name=name, definition=world.definition(index))
+        for name, index in own
+        if name is not None and name in names and index.name not in world.foreign
+    ]
+
+
 def _ours(desired: Desired, state: State, world: World) -> list[Intent]:
-    """Idle indexes that changes of ours made: over copies, or led to by an alias of ours beside a declared name."""
-    found = []
+    """Idle indexes that changes of ours made: over copies, or led to by an alias of ours beside a declared name.
+
+    And those that they made for themselves.
+    """
+    found = _helpers({*(wanted.name for wanted in desired.indexes), *(begun.name for begun in state.rewrites)}, world)
     changed = {begun.physical: begun.name for begun in state.rewrites if begun.physical}
     beside = {
         world.catalog.targets[alias]: wanted.name

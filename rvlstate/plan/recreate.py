@@ -61,7 +61,7 @@ def recreate(task: Task, outcome: Record) -> list[AnyOperation]:
     rewrite = task.rewrite
     if rewrite is None:
         raise PlannerBugError(f"the planner expected {task.name} to be recreated")
-    members = rewrite.members if rewrite.before.filter else ""
+    members = rewrite.members if rewrite.is_filtered else ""
     steps: list[AnyOperation] = []
     if task.given_up is not None:
         steps += give_up(task, task.given_up)

@@ -113,7 +113,9 @@ class Replacing(Parts):
     def _finish_cutover(self) -> list[AnyOperation]:
         """What a run that was killed right behind the cutover may have left undone."""
         if self.rewrite.phase == "promoting":
-            return []
+            # Aliases that were declared meanwhile; a second index gets all of them at its own cutover.
+            leads = self.task.world.catalog.targets.get(self.name) == self.first
+            return self._named(self.first) if leads and not self.rewrite.interim else []
         return [*self._named(self.first), *self._unpointed(self.next, self.first)]
 
     def _named(self, physical: str) -> list[AnyOperation]:

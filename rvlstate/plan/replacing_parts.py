@@ -65,8 +65,7 @@ class Parts:
     @property
     def members(self) -> str:
         """The index that knows the filter; none where the filter changes, since others may be let in then."""
-        before, after = self.rewrite.before.filter, self.rewrite.after.filter
-        return self.rewrite.members if before and before == after else ""
+        return self.rewrite.members if self.rewrite.is_filtered else ""
 
     @property
     def pace(self) -> Pace:

@@ -12,6 +12,7 @@ from rvlstate.model.desired import Desired, Policy
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.plan import judge, phases
 from rvlstate.plan.documents import DocumentWork, document_work
+from rvlstate.plan.members import blinded
 from rvlstate.plan.promotion import unstageable
 from rvlstate.plan.remedies import Remedy, overlap
 from rvlstate.plan.situation import Situation, World, situate_all, taken_up
@@ -114,7 +115,10 @@ def _fresh(situation: Situation, world: World, policy: Policy) -> Rewriting:
         rewrite = phases.staged(rewrite, work, situation, world)
     elif phased:
         rewrite = replace(rewrite, strategy="shadow")
-    refusals = (*work.refusals, *_too_much_at_once(situation, rewrite), *_unstageable(rewrite, world))
+    refusals = (
+        *(*work.refusals, *_too_much_at_once(situation, rewrite)),
+        *(*_unstageable(rewrite, world), *blinded(rewrite)),
+    )
     return replace(found, rewrite=rewrite, refusals=refusals)
 
 

@@ -213,7 +213,9 @@ def _record_of(wanted: DesiredIndex, world: World) -> tuple[Record | None, str |
 
 def taken_up(pending: Rewrite | None) -> list[str]:
     """The indexes that a change which goes through phases looks after itself."""
-    return [pending.physical, pending.interim, pending.target] if pending is not None and pending.phased else []
+    if pending is None or not pending.phased:
+        return []
+    return [pending.physical, pending.interim, pending.target, pending.members]
 
 
 def _names(*indexes: LiveIndex | None) -> list[str]:

@@ -37,7 +37,7 @@ def with_staging(impact: Impact, rewrite: Rewrite, known: DocumentCosts) -> Impa
     builds = (2 if rewrite.interim else 1) - (1 if made else 0)
     memory = (0 if made else _copies_bytes(impact, rewrite, known)) - (0 if builds else impact.index_bytes)
     if builds:
-        memory += round(known.documents * beside_index(rewrite)) + RUN_BYTES
+        memory += known.documents * beside_index(rewrite) + RUN_BYTES
     return replace(
         impact,
         documents_written=todo,

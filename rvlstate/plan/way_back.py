@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rvlstate.model.address import BESIDE
 from rvlstate.model.canonical import canonicalise
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Record
@@ -37,13 +38,18 @@ def way_back(begun: Rewrite, world: World) -> tuple[AnyOperation, ...]:
         return ()
     lead = _lead_back(rewrite, world) if _is_led_away(rewrite, world) else []
     atomic = world.server.can("atomic_takeover")
-    made = sorted({rewrite.target, rewrite.interim, rewrite.members} - {"", rewrite.physical})
+    made = sorted({rewrite.target, rewrite.interim, rewrite.members, *_beside(rewrite, world)} - {"", rewrite.physical})
     drops = [
         DropIndex(physical=physical, because="given_up", atomic=atomic)
         for physical in made
         if world.catalog.index(physical) is not None
     ]
     return (*lead, *_kept_alias(rewrite, world), *drops, GiveUpRewrite(name=rewrite.name, rewrite=rewrite))
+
+
+def _beside(rewrite: Rewrite, world: World) -> list[str]:
+    """Indexes that the change made for itself: of one that was recovered only they may tell what it was to build."""
+    return [item.physical for item in world.state.intents if item.name == rewrite.name and BESIDE.search(item.physical)]
 
 
 def _is_led_away(rewrite: Rewrite, world: World) -> bool:

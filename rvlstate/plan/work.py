@@ -26,6 +26,7 @@ from rvlstate.plan.removal import clear_abandoned, remove
 from rvlstate.plan.rewriting import Rewriting, rewriting_of, unshareable
 from rvlstate.plan.situation import Situation, World
 from rvlstate.plan.task import Task
+from rvlstate.plan.temporary import losing_documents
 from rvlstate.plan.work_impact import builds, impact_of, index_impact, while_busy
 
 
@@ -65,6 +66,8 @@ def declared_work(situation: Situation, desired: Desired, world: World) -> Work:
     impact = impact_of(task, judged)
     refused = _obstacles(task, rewriting, impact)
     operations = () if refused else carry_out(task)
+    if lost := losing_documents(operations, world):
+        refused, operations = lost, ()
     held = () if refused else held_words(task, operations)
     return Work(
         plan=_index_plan(task, rewriting, impact, operations, refused=refused, held=held),
@@ -219,6 +222,8 @@ def removed_work(record: Record, desired: Desired, world: World, situations: dic
     claimed = frozenset(alias for wanted in desired.indexes for alias in wanted.aliases)
     refused = _kept_from_removal(record, desired, world)
     operations = () if refused else remove(record, world, in_use, claimed)
+    if lost := losing_documents(operations, world):
+        refused, operations = lost, ()
     live = world.catalog.index(record.physical)
     plan = IndexPlan(
         name=record.name,
@@ -239,7 +244,8 @@ def _kept_from_removal(record: Record, desired: Desired, world: World) -> tuple[
     name, begun = record.name, world.state.rewrite(record.name)
     if desired.protects(name):
         return (f"{name}: prevent_destroy protects it, and no schema declares it: restore the schema file",)
-    if begun is not None and begun.dropped and begun.touches_documents and not begun.settled:
+    halfway = begun is not None and (begun.dropped or (begun.phased and begun.phase == "promoting"))
+    if begun is not None and halfway and begun.touches_documents and not begun.settled:
         # Forgotten, nobody could tell any more which documents are in which layout, nor bring them back.
         back = f"restore the schema file and apply, or go back with rvlstate rollback {name}"
         return (f"{name}: its documents are being rewritten (not complete), and no schema declares it: {back}",)

@@ -42,7 +42,7 @@ from rvlstate.runtime.outcome import (
     StepOutcome,
     downtime,
     downtimes,
-    how_to_go_on,
+    next_step_after,
     positioned,
     standings,
     was_created,
@@ -269,10 +269,7 @@ class Execution:
 
     def _with_table(self, error: RvlstateError) -> RvlstateError:
         """The error with a line for each index that the plan had steps for."""
-        # After a rollback apply would lead forward. Where a gate failed the index is gone, and apply builds it again.
-        if self.operation == "rollback" or (self.operation != "apply" and not isinstance(error, GateFailedError)):
-            (name,) = {step.index for step in self.plan.steps}
-            error.next_step = how_to_go_on(self.state, self.operation, name)
+        error.next_step = next_step_after(error, self.state, self.operation, self.plan.steps)
         lines = standings(self.plan.steps, self.outcomes)
         if not self.failures and not isinstance(error, LockLostError):  # its successor may have come further
             lines += downtimes(self.state, self.plan.steps, self.outcomes)

@@ -13,6 +13,14 @@ def iso_utc(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds // 1000, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def from_iso(text: str) -> int:
+    """The instant that `iso_utc` or `now_iso` wrote; 0 for a text that is none."""
+    try:
+        return round(datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").timestamp() * 1000)
+    except ValueError:
+        return 0
+
+
 UNITS = ((86400, "d", 48 * 3600), (3600, "h", 2 * 3600), (60, "min", 100))
 """Units with their length, and from how many seconds on a length is told in them."""
 

@@ -68,13 +68,13 @@ class Ordered:
     obeyed: bool = False
     ended: bool = False
 
-    def describe(self) -> str:
-        """Lines for a person: what was done, to which run, and what can be done next."""
+    def describe(self, next_step: str = "") -> str:
+        """Lines for a person: what was done, to which run, and what can be done next, or `next_step` instead."""
         lock = self.lock
         name = f"{lock.operation} {self.run}".strip()
         at = f", at: {lock.step}" if lock.step else ""
         who = f"{name} of {lock.who} on {lock.host} (pid {lock.pid}), since {lock.since}{at}"
-        lines = [f"{self._done()} {who}", self._unconfirmed(), f"Next: {self._next_step()}"]
+        lines = [f"{self._done()} {who}", self._unconfirmed(), f"Next: {next_step or self._next_step()}"]
         return "\n".join(line for line in lines if line)
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,8 +115,10 @@ class Ordered:
                 return "rvlstate throttle off takes this away; max_docs_per_second, where it is lower, holds as well."
             case "throttle":
                 return "max_docs_per_second of the project file still holds."
+            case "abort" if self.ended:
+                return "rvlstate status shows where things stand, and the command that goes on."
             case "abort":
-                return "rvlstate apply goes on from where it stopped."
+                return "rvlstate status --follow shows when it has ended, and then how to go on."
 
 
 def pause(client: KeysClient, project: str, identity: Identity, *, wait: float = CONFIRM_SECONDS) -> Ordered:

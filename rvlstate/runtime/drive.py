@@ -30,6 +30,7 @@ from rvlstate.plan.effects import (
     Tally,
     Tidy,
 )
+from rvlstate.plan.replicas import Lag
 from rvlstate.runtime.clock import iso_utc, now_ms
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.connect import command as queue_command
@@ -37,6 +38,7 @@ from rvlstate.runtime.fence import Fence, is_fenced
 from rvlstate.runtime.hooks import HookRunner
 from rvlstate.runtime.inspect import inspect_index
 from rvlstate.runtime.meter import Meter
+from rvlstate.runtime.replicas import Replicas
 from rvlstate.runtime.server_errors import is_read_only, is_unavailable
 from rvlstate.runtime.stop import StopRequest
 
@@ -66,7 +68,7 @@ class Driver:
 
     `desk` answers what is asked about documents and checks; only flows about indexes alone can do without one. `fence`
     has the server itself refuse what a process sends that was frozen behind the guard; None where it cannot. `hooks`
-    runs commands of the user's; flows without any need none.
+    runs commands of the user's; flows without any need none. `replicas` are asked about builds; None: nobody is.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class Driver:
         desk: Desk | None = None,
         fence: Fence | None = None,
         hooks: HookRunner | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         self._connection = connection
         self._desk = desk
         self._fence = fence
         self._hooks = hooks
+        self._replicas = replicas
         self._guard = guard
         self._stop = stop
         self._on_event = on_event
@@ -142,6 +146,8 @@ class Driver:
                 return inspect_index(self._connection, name)
             case Gauge():
                 return self._fullest_node()
+            case Lag():
+                return self._replicas.behind(step, effect) if self._replicas else ()
             case Batch(commands):
                 return self._send(commands)
             case Pause(seconds):

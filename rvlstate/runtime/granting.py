@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rvlstate.model.desired import Desired
 from rvlstate.model.state import State
-from rvlstate.plan.commands import FORMS, READING_A_CLUSTER
+from rvlstate.plan.commands import FORMS, ON_A_CLUSTER
 from rvlstate.plan.grants import ROLES, Grant, Role, Ways, grant
 from rvlstate.runtime.connect import Connection
 from rvlstate.runtime.documents.topology import is_clustered
@@ -34,7 +34,7 @@ def _known(connection: Connection) -> frozenset[str]:
     names = sorted(FORMS)
     (replies,) = connection.ask([("COMMAND INFO", *(name.replace(" ", "|") for name in names))])
     found = {name for name, reply in zip(names, replies, strict=True) if reply}
-    return frozenset(found if is_clustered(connection) else found - set(READING_A_CLUSTER))
+    return frozenset(found if is_clustered(connection) else found - set(ON_A_CLUSTER))
 
 
 __all__ = ["Grant", "Role", "grants_for"]

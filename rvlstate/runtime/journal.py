@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+
+import redis
 
 from rvlstate.events import StepProgressed
 from rvlstate.plan.effects import BadRow
@@ -27,6 +30,9 @@ from rvlstate.runtime.state_keys import StateKeys
 __all__ = ["Event", "Journal", "RunReport", "RunSummary"]
 
 RUNS_KEPT = 1_000
+RUNS_LOOKED_AT = 100
+"""Runs among which one that is to be gone on with is looked for."""
+
 EVENTS_KEPT = 10_000
 LONGEST_ERROR = 4_000
 BAD_ROWS_KEPT = 20
@@ -129,6 +135,18 @@ class Journal:
         keys = [self.keys.run(run_id), self.keys.events]
         run_script(self._client, "run_finish", keys, run_id, result, _safe(error), EVENTS_KEPT)
 
+    def note_done(
+        self, run_id: str, *, operation: str, lock_id: str, identity: Identity, steps: Mapping[str, str]
+    ) -> None:
+        """Write down a run that is done already, with a summary for each index; nothing, where that cannot be."""
+        with suppress(redis.RedisError):
+            self.start(run_id, operation=operation, lock_id=lock_id, identity=identity, steps=len(steps))
+            for number, (index, summary) in enumerate(steps.items(), start=1):
+                step = f"{index}/{number}"
+                self.step_started(run_id, step, summary=summary, index=index, operation=operation)
+                self.step_finished(run_id, step)
+            self.finish(run_id, "done")
+
     def list_runs(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The latest runs, newest first; one that still runs and has lost its lock is shown as interrupted."""
         ids: Any = self._client.lrange(self.keys.history, 0, limit - 1)
@@ -141,6 +159,10 @@ class Journal:
         lock_id = self._lock_id()
         found = ((run_id, _report(text)) for run_id, text in zip(ids, texts, strict=True))
         return tuple(parse_summary(run_id, fields, lock_id) for run_id, fields in found if fields.get("result"))
+
+    def last_walk(self) -> RunSummary | None:
+        """The latest run that walked the steps of a plan, however it ended."""
+        return next((run for run in self.list_runs(RUNS_LOOKED_AT) if run.operation in WALKS), None)
 
     def read_run(self, run_id: str) -> RunReport | None:
         """The report of one run with its steps in the order in which they began; None if it is not kept."""
@@ -169,8 +191,8 @@ class Journal:
 
     def interrupted(self) -> RunSummary | None:
         """The latest run that was interrupted and after which none came that could have gone on with it."""
-        seen: set[str] = set()
-        for run in self.list_runs(100):
+        seen = {"import"}  # it writes all or nothing, and is not gone on with
+        for run in self.list_runs(RUNS_LOOKED_AT):
             if run.result == "interrupted" and run.operation not in seen:
                 return run
             seen |= {*WALKS, run.operation} if run.operation in WALKS else {run.operation}

@@ -89,6 +89,7 @@ class Meter:
         self._at, self._done, self._documents, self._was_paused = now, done, documents, paused
 
     def _left(self, done: int, total: int) -> float | None:
-        if not total or self._speed <= 0:
+        """Seconds; None where that is not known: a pass also sees what was written since its total was counted."""
+        if done >= total or self._speed <= 0:
             return None
-        return round(max(total - done, 0) / self._speed, 1)
+        return round((total - done) / self._speed, 1)

@@ -19,6 +19,7 @@ from rvlstate.events import (
     LateWritesFound,
     LockAwaited,
     OrderReceived,
+    ReplicaNotAwaited,
     RunFinished,
     RunStarted,
     StepFailed,
@@ -128,7 +129,7 @@ class Metrics:
             case RunFinished():
                 self.tell_run(event.result, self._now(), event.seconds)
                 self.tell_lock(held=False)
-            case OrderReceived() | WatchStarted():
+            case OrderReceived() | WatchStarted() | ReplicaNotAwaited():
                 pass
 
     def _take_step(self, event: StepStarted | StepProgressed | StepFinished | StepFailed | StepSkipped) -> None:

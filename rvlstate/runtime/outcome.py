@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rvlstate.errors import CommandRefusedError, GateFailedError, RvlstateError, StepFailedError
+from rvlstate.errors import CommandRefusedError, GateFailedError, InterruptedRunError, RvlstateError, StepFailedError
 from rvlstate.model.state import State
 from rvlstate.plan.operations import PointAlias, RecordIndex
 from rvlstate.plan.phases import is_cut_over
@@ -31,7 +31,8 @@ class Report:
     """What an apply did; `result` is "done", or "nothing" when the plan was empty.
 
     `waits` are the changes in phases that are not at their end, of those that it was about; `late_writers` the indexes
-    whose documents it brought into another layout, so that writers must use it from now on.
+    whose documents it brought into another layout, so that writers must use it from now on. `warnings` are sentences
+    about what it could not see to.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Report:
     plan_empty: bool = False
     waits: tuple[Standing, ...] = ()
     late_writers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def standings(steps: Sequence[Step], outcomes: Sequence[StepOutcome]) -> list[str]:
@@ -95,6 +97,22 @@ def how_to_go_on(state: State, operation: str, name: str) -> str:
         f"the cutover is made: rvlstate complete {name} gives {begun.physical} up and goes on, rvlstate apply goes on "
         f"keeping it for as long as declared, rvlstate rollback {name} leads back to it."
     )
+
+
+def next_step_after(error: RvlstateError, state: State, operation: str, steps: Sequence[Step]) -> str:
+    """What to do after a run that ended with an error: what the error says, unless where things stand says more."""
+    # After a rollback apply would lead forward. Where a gate failed the index is gone, and apply builds it again.
+    if operation == "rollback" or (operation != "apply" and not isinstance(error, GateFailedError)):
+        (name,) = {step.index for step in steps}
+        return how_to_go_on(state, operation, name)
+    stopped = isinstance(error, InterruptedRunError)
+    return (stopped and while_kept(state)) or error.next_step
+
+
+def while_kept(state: State) -> str:
+    """What to run after an apply that was stopped while it kept old indexes; "" if it kept none."""
+    kept = [rewrite.name for rewrite in state.rewrites if rewrite.phased and rewrite.phase == "serving"]
+    return " ".join(f"{name}: {how_to_go_on(state, 'cutover', name)}" for name in kept)
 
 
 def positioned(error: RvlstateError, step: Step, position: str, cleanup: str) -> RvlstateError:

@@ -131,12 +131,15 @@ class Pacer:
         """Take note of a batch that took so many seconds."""
         now = self._clock()
         with self._lock:
+            if self.pressure.share < 1.0:
+                # How slow a run was held tells nothing of full speed: taken for it, each trouble would hold it slower.
+                self._seen.clear()
+                return
             self._seen.append((now - seconds, documents))
             while self._seen[0][0] < now - RATE_SECONDS and len(self._seen) > 1:
                 self._seen.popleft()
             span = max(now - self._seen[0][0], seconds, 1e-3)
-            if self.pressure.share >= 1.0:
-                self._full_rate = sum(count for _, count in self._seen) / span
+            self._full_rate = sum(count for _, count in self._seen) / span
 
     def _turn(self, documents: int) -> float:
         """Seconds to wait for, or 0 for a batch that goes now and is to be paid for by the next one."""

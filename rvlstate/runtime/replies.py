@@ -135,6 +135,7 @@ def _statistics(top: dict[str, Any]) -> Statistics:
         last_error_key=_told(errors.get("last indexing error key")),
         scan_error=_scan_error(errors, last_error),
         index_bytes=_index_bytes(top),
+        terms=int(_number(top, "num_terms")),
         indexing_ms=_number(top, "total_indexing_time"),
     )
 

@@ -82,7 +82,7 @@ class _Look:
 
     def _reconciler(self, beside: Beside) -> Reconciler:
         search = Node(self.connection, self.connection.search)
-        serving = self._serving(search) if self.rewrite.before.filter else ""
+        serving = self._serving(search) if self.rewrite.is_filtered else ""
         return Reconciler(
             blueprint=blueprint_of(self.rewrite, field_expiry=False, originals=False),
             beside=beside,

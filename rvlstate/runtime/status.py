@@ -15,6 +15,7 @@ from rvlstate.runtime.clock import iso_utc
 from rvlstate.runtime.control import Orders, read_orders
 from rvlstate.runtime.journal import Journal
 from rvlstate.runtime.lock_info import DEAF, LockInfo
+from rvlstate.runtime.recorded import an_operation, how_to_go_on, waiting_words
 from rvlstate.runtime.run_report import RunSummary, StepReport
 from rvlstate.runtime.scripts import KeysClient
 from rvlstate.runtime.watch_notes import WatchNote
@@ -133,12 +134,6 @@ def make_status(
     )
 
 
-def waiting_words(standings: Sequence[Standing]) -> str:
-    """What the changes in phases wait for, in one line; "" if there are none."""
-    told = [f"{one.name}: {' or '.join(command.text for command in one.commands) or one.summary}" for one in standings]
-    return f"changes are under way: {'; '.join(told)}." if told else ""
-
-
 def _change(standing: Standing, now: int, helper: str, last: RunSummary | None, note: WatchNote | None) -> ChangeStatus:
     """Whether anybody tells the new index of what is written, and since when nobody does."""
     watching = note is not None and note.is_at_work(now)
@@ -245,15 +240,12 @@ def _next_step(
     world: World, drift: Drift, rows: list[IndexStatus], last: RunSummary | None, standings: Sequence[Standing]
 ) -> str:
     state = world.state
-    if last is not None and last.result == "failed" and state.run is not None and state.run.id == last.id:
-        reason = last.error.splitlines()[0] if last.error else "see its report"
-        told = f"the last {last.operation} failed: {reason}. rvlstate history {last.id} says more."
-        return " ".join(part for part in (told, _search_words(rows), _how_to_go_on(last, state, standings)) if part)
-    if state.run is not None and not state.run.finished:
-        operation = last.operation if last is not None and last.id == state.run.id else "apply"
-        if operation == "apply":
-            return f"an apply was interrupted: run rvlstate apply, it goes on where that stopped. {_search_words(rows)}"
-        return f"a {operation} was interrupted. {_search_words(rows)} {_how_to_go_on(last, state, standings)}".rstrip()
+    if state.run is not None and last is not None and state.run.id == last.id:
+        if last.result == "failed" or not state.run.finished:
+            return _unfinished_words(last, state, rows, standings)
+    elif state.run is not None and not state.run.finished:
+        next_step = waiting_words(standings) or "run rvlstate apply, it goes on where that stopped."
+        return f"a run was interrupted, and its report is lost: {next_step} {_search_words(rows)}"
     if drift.found and standings:
         return f"somebody changed indexes by hand: rvlstate drift shows what; {waiting_words(standings)}"
     if drift.found:
@@ -269,15 +261,14 @@ def _next_step(
     return ""
 
 
-def _how_to_go_on(last: RunSummary | None, state: State, standings: Sequence[Standing]) -> str:
-    """The command that goes on with the work of a run that was not an apply; "" for an apply, which does so itself."""
-    if last is None or last.operation == "apply":
-        return ""
-    if last.operation == "rollback":
-        begun = [f"rvlstate rollback {rewrite.name}" for rewrite in state.rewrites]
-        return f"{' or '.join(begun)} goes on with it." if begun else "rvlstate plan shows what is left."
-    words = waiting_words(standings)
-    return f"{words[0].upper()}{words[1:]}" if words else "rvlstate plan shows what is left."
+def _unfinished_words(last: RunSummary, state: State, rows: list[IndexStatus], standings: Sequence[Standing]) -> str:
+    """What to do about the run that holds the state and did not come to its end."""
+    going_on = how_to_go_on(last, state, standings)
+    if last.result != "failed":
+        return f"{an_operation(last)} was interrupted: {going_on} {_search_words(rows)}"
+    reason = last.error.splitlines()[0] if last.error else "see its report"
+    told = f"the last {last.operation} failed: {reason}. rvlstate history {last.id} says more. {_search_words(rows)}"
+    return told if last.operation == "apply" else f"{told} {going_on[0].upper()}{going_on[1:]}"
 
 
 def _expects_failures(name: str, state: State) -> bool:

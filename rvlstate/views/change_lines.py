@@ -106,6 +106,8 @@ def _movement(change: Change) -> Tone:
 def _subject(index: str, change: Change) -> tuple[str, str]:
     """What an address names, in words, and the attribute of it: names may hold dots, attributes do not."""
     kind, _, rest = change.address.removeprefix(f"{index}.").partition(".")
+    if kind == "aliases":
+        return f"alias {rest}", ""
     if kind != "fields":
         return ("index", rest) if kind == "index" else ("answers from", "")
     whole = _movement(change) != "change" or rest == change.after

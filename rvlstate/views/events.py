@@ -13,6 +13,7 @@ from rvlstate.events import (
     LateWritesFound,
     LockAwaited,
     OrderReceived,
+    ReplicaNotAwaited,
     RunFinished,
     RunStarted,
     StepFailed,
@@ -61,7 +62,7 @@ def level_of(event: Event) -> Level:
             return "info" if event.result == "done" else "warning" if event.result == "interrupted" else "error"
         case LateWritesFound():
             return "warning" if event.bad else "info"
-        case StepSkipped() | CommandRetried():
+        case StepSkipped() | CommandRetried() | ReplicaNotAwaited():
             return "warning"
         case LockAwaited() | RunStarted() | StepStarted() | StepFinished() | OrderReceived() | WatchStarted():
             return "info"

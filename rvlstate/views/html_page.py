@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from rvlstate.views.html_elements import Content, Html, element, joined
+from rvlstate.views.untrusted import MARKED_COMMAND
 
 STYLE_FILE = "report.css"
 
@@ -22,7 +23,8 @@ def render_page(*, title: str, kind: str, head: Content, sections: Iterable[Html
         element("body", element("main", *main)),
         lang="en",
     )
-    return f"<!doctype html>\n{page.markup}\n"
+    # In the log of a CI job the text of a page is no command either; a browser shows it as it is.
+    return MARKED_COMMAND.sub("&#35;#", f"<!doctype html>\n{page.markup}\n")
 
 
 def section(title: str, *content: Content, kind: str | None = None) -> Html:

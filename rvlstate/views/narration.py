@@ -11,6 +11,7 @@ from rvlstate.events import (
     LateWritesFound,
     LockAwaited,
     OrderReceived,
+    ReplicaNotAwaited,
     RunFinished,
     RunStarted,
     StepFailed,
@@ -66,7 +67,7 @@ class Narrator:
                 ]
             case CommandRetried():
                 return self._retry(event)
-            case OrderReceived() | WatchStarted() | LateWritesFound():
+            case OrderReceived() | WatchStarted() | LateWritesFound() | ReplicaNotAwaited():
                 return [(_sentence(event),)]
             case StepProgressed() | RunFinished():
                 return []
@@ -94,8 +95,10 @@ class Narrator:
         return [(Cell(text=f"      again in {stopwatch(event.delay)}: {reason}", style="yellow"),)]
 
 
-def _sentence(event: OrderReceived | WatchStarted | LateWritesFound) -> Cell:
+def _sentence(event: OrderReceived | WatchStarted | LateWritesFound | ReplicaNotAwaited) -> Cell:
     match event:
+        case ReplicaNotAwaited():
+            return Cell(text=f"warning: {printable(event.text)}", style="yellow")
         case OrderReceived():
             return Cell(text=printable(event.text), style="bold yellow")
         case WatchStarted():

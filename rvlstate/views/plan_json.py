@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rvlstate.model.codec import dump_value
+from rvlstate.model.desired import Policy
 from rvlstate.plan.plan import Change, IndexPlan, Plan, Step
 from rvlstate.views.plan_words import is_held_back
 
@@ -27,6 +28,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "server": dump_value(plan.server),
         "address": plan.address,
         **({"basis": plan.basis} if plan.basis != "declared" else {}),
+        **({"policy": _policy(plan.policy)} if plan.policy is not None else {}),
         "targets": list(plan.targets),
         "warnings": list(plan.warnings),
         "indexes": [_index(index) for index in plan.indexes],
@@ -35,6 +37,11 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "summary": summary(plan),
         "live": plan.live,
     }
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    """The rules that a plan was made by."""
+    return {key: value for key, value in dump_value(policy).items() if key != "allow"}
 
 
 def summary(plan: Plan) -> dict[str, int]:

@@ -43,6 +43,8 @@ def write_report(paper: Paper, report: Report, offer: Offer, command: str = "app
     if report.plan_empty:
         paper.words(WAITING if report.waits else SETTLED)
     _write_failures(paper, report)
+    for warning in report.warnings:
+        paper.paragraph(f"warning: {printable(warning)}", style="yellow")
     for name in report.late_writers:
         paper.paragraph(
             f"{printable(name)}: writers must use the new layout from now on; what is still written in the old one is "

@@ -175,7 +175,6 @@ DOCUMENT_CASES = (
         ),
         answers=(),
         rewrites=True,
-        soak=True,
     ),
     Case(
         name="staged-over-physical-name",

@@ -152,11 +152,12 @@ class Outcome:
 
 @contextmanager
 def at_work(
-    shop: Shop, load: Load, *deployments: tuple[str, ...], patience: float = 10.0
+    shop: Shop, load: Load, *deployments: tuple[str, ...], patience: float = 10.0, foreign: tuple[bytes, ...] = ()
 ) -> Iterator[tuple[Crowd, list[Outcome]]]:
     """Clients at work around what is done in the block; the outcome is in the list afterwards.
 
-    `patience`: for how many seconds the index may go on taking note of the last writes.
+    `patience`: for how many seconds the index may go on taking note of the last writes. `foreign`: what keys begin
+    with that are none of theirs.
     """
     outcomes: list[Outcome] = []
     with crowd(shop.url, shop.folder / "logs", load) as clients:
@@ -167,7 +168,7 @@ def at_work(
             ended = time.time()
         clients.await_writes(BESIDE)
         observed = clients.stop()
-    verdict = clients.check(shop.client, patience=patience)
+    verdict = clients.check(shop.client, patience=patience, foreign=foreign)
     outcomes.append(Outcome(observed=observed, verdict=verdict, began=began, ended=ended, deployed=deployed.is_set()))
 
 

@@ -160,7 +160,7 @@ def test_a_paused_run_can_be_aborted(shop: Shop, terminal: Terminal) -> None:
         shop.apply(allow=("NAME_BECOMES_ALIAS",), on_event=Once("await_build", pause_then_abort))
     later.join()
     assert ended[0].out.startswith("Stopped: apply ")
-    assert "rvlstate apply goes on from where it stopped" in ended[0].out
+    assert "Next: an apply was interrupted: run rvlstate apply, it goes on where that stopped" in ended[0].out
 
 
 @pytest.mark.parametrize("words", [("pause",), ("resume",), ("throttle", "500"), ("throttle", "off"), ("abort",)])

@@ -392,8 +392,17 @@ def test_who_waits_for_a_long_run_is_told_how_to_stop_it(shop: Shop, capsys: pyt
         assert command(shop, "apply", "--yes") == 4
         assert "rvlstate abort" in capsys.readouterr().err
         assert command(shop, "abort") == 0
+        told = capsys.readouterr().out
         process.communicate(timeout=30)
         assert process.returncode == 1
+        ways = "a cutover was interrupted: next, for products: rvlstate complete products or rvlstate rollback products"
+        assert f"Next: {ways}." in told
+        assert "products  cut over to products@2, and products@1 is kept" in told
+        assert "rollback products leads products back to products@1" in " ".join(told.split())
+        with shop.project() as project:
+            interrupted = project.drift().interrupted
+        assert interrupted.startswith("a cutover was interrupted (run ")
+        assert interrupted.endswith(ways.partition(": ")[2] + ".")
         roll_back(shop)
         assert ours(shop) == []
     finally:

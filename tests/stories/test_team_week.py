@@ -221,7 +221,7 @@ def friday(team: Team, ada: Clone, forge: ForgeServer) -> None:
     assert settled.code == 0, settled.out
     week = team.run(desk, "history", "--format", "json", user="plan").data["runs"]
     assert [(run["operation"], run["result"]) for run in reversed(week)] == [
-        *(("apply", "done"), ("apply", "done"), ("apply", "done"), ("apply", "done")),
+        *(("import", "done"), ("apply", "done"), ("apply", "done"), ("apply", "done"), ("apply", "done")),
         *(("cutover", "interrupted"), ("rollback", "done")),
     ]
 

@@ -47,7 +47,7 @@ class AddFields(Defaults):
     @property
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
-        return (*INSPECTING, "INFO", "FT.ALTER")
+        return (*INSPECTING, "INFO", "ROLE", "FT.ALTER")
 
     def effect(self, catalog: Catalog) -> Catalog:
         """The index has the fields."""

@@ -1,15 +1,17 @@
-"""Wait until a physical index has been built by the server's background scan."""
+"""Wait until a physical index has been built by the background scan of the server, and by that of its replicas."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rvlstate.errors import GateFailedError, StepFailedError
 from rvlstate.model.catalog import LiveIndex, Statistics
 from rvlstate.plan.commands import INSPECTING
-from rvlstate.plan.effects import Flow, Gauge, Memory, Pause, Report, look
+from rvlstate.plan.effects import Asking, Effect, Flow, Gauge, Memory, Pause, Report, look
 from rvlstate.plan.operations.base import Defaults
+from rvlstate.plan.replicas import Behind, Lag
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 """Seconds between two looks: short at first, since most builds are small."""
@@ -47,11 +49,21 @@ class AwaitBuild(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         removes = ("FT.DROPINDEX",) if self.disposable else ()
-        return (*INSPECTING, "INFO", *removes)
+        return (*INSPECTING, "INFO", "ROLE", *removes)
 
     def flow(self) -> Flow:
-        """Look until the scan has ended; the percentage alone is never believed (see facts: it counts other keys)."""
-        pause, calm = FIRST_PAUSE, 0
+        """Look until the scan has ended, and until that of every replica has that can be asked."""
+        built = yield from self.own_build()
+        waited = yield from await_replicas(self.physical)
+        if waited:
+            yield built
+
+    def own_build(self) -> Generator[Effect, Any, Report]:
+        """Look until the scan has ended; the percentage alone is never believed (see facts: it counts other keys).
+
+        What was told last. Enough for an index that is asked on the primary alone.
+        """
+        pause, calm, told = FIRST_PAUSE, 0, Report("")
         while calm < CALM_LOOKS:
             seen = yield from look(self.physical)
             index = self._still_there(seen)
@@ -59,10 +71,12 @@ class AwaitBuild(Defaults):
             self._refuse_when_full(memory)
             self._refuse_aborted_scan(index.statistics)
             calm = calm + 1 if is_calm(index.statistics) else 0
-            yield self._progress(index.statistics)
+            told = self._progress(index.statistics)
+            yield told
             if calm < CALM_LOOKS:
                 yield Pause(FIRST_PAUSE if calm else pause)
                 pause = min(pause * 1.5, LONGEST_PAUSE)
+        return told
 
     def _still_there(self, seen: LiveIndex | None) -> LiveIndex:
         if seen is None or seen.name != self.physical:
@@ -109,3 +123,25 @@ class AwaitBuild(Defaults):
 def is_calm(statistics: Statistics) -> bool:
     """Whether no scan is running or pending, as far as one FT.INFO can tell."""
     return statistics.indexing == 0 and statistics.percent >= 1
+
+
+def await_replicas(index: str) -> Asking:
+    """Wait until the replicas that can be asked have built an index as well; whether there was anything to wait for.
+
+    Each builds it by itself, from when it hears of it: who reads there, or is led there by a failover, would get
+    partial answers before.
+    """
+    pause, waited = FIRST_PAUSE, False
+    while behind := (yield Lag(index, begins=not waited)):
+        waited = True
+        yield _lag_told(behind)
+        yield Pause(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+    return waited
+
+
+def _lag_told(behind: tuple[Behind, ...]) -> Report:
+    last = min(behind, key=lambda one: (one.scanned, one.replica))
+    more = f", and {len(behind) - 1} more" if len(behind) > 1 else ""
+    note = f"waiting for replica {last.replica}: {last.note or f'{last.documents:,} documents indexed'}{more}"
+    return Report(note, done=min(last.scanned, 999), total=1000, figures={"documents": float(last.documents)})

@@ -54,7 +54,8 @@ class GiveUpRewrite(Defaults):
         if self.rewrite.settled:
             return done.laid_out(self.rewrite)
         serving = {record.physical for record in done.records}
-        made = [self.rewrite.target, self.rewrite.interim] if self.rewrite.phased else []
+        rewrite = self.rewrite
+        made = [rewrite.target, rewrite.interim, rewrite.members] if rewrite.phased else []
         for physical in made:
             done = done if physical in serving else done.without_intent(physical)
         return done

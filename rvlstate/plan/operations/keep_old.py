@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Rewrite
+from rvlstate.model.state import State
 from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Pause, Report, Sweep, Tally
 from rvlstate.plan.operations.base import Defaults
-from rvlstate.plan.operations.rewrite_documents import added, figures_of
+from rvlstate.plan.operations.rewrite_documents import (
+    added,
+    ensure_members,
+    figures_of,
+    with_members,
+    with_members_intent,
+)
 
 LONGEST_PAUSE = 1.0
 """Seconds between two passes."""
@@ -42,8 +50,17 @@ class KeepOld(Defaults):
         """The names of the commands."""
         return (*INSPECTING, *rewriting(self.rewrite))
 
+    def effect(self, catalog: Catalog) -> Catalog:
+        """An index that knows the filter is there, until the documents are settled."""
+        return with_members(catalog, self.rewrite, self.members)
+
+    def intend(self, state: State) -> State:
+        """An index that knows the filter is ours, should it be left behind."""
+        return with_members_intent(state, self.rewrite, self.members)
+
     def flow(self) -> Flow:
         """Pass, wait, pass, until the time is over."""
+        yield from ensure_members(self.rewrite, self.members)
         spent, total = 0.0, Tally()
         while spent < self.seconds:
             tally: Tally = yield Sweep(

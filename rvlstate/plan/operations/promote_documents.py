@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rvlstate.model.catalog import Catalog
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import State
 from rvlstate.plan.commands import INSPECTING, rewriting
@@ -14,8 +15,11 @@ from rvlstate.plan.operations.rewrite_documents import (
     MOST_PASSES,
     NEXT_TO_NOTHING,
     added,
+    ensure_members,
     figures_of,
     left_words,
+    with_members,
+    with_members_intent,
 )
 from rvlstate.plan.operations.stage_documents import SHRINKING
 
@@ -82,13 +86,19 @@ class PromoteDocuments(Defaults):
         """The names of the commands."""
         return (*INSPECTING, *rewriting(self.rewrite))
 
+    def effect(self, catalog: Catalog) -> Catalog:
+        """An index that knows the filter is there, until the documents are settled."""
+        return with_members(catalog, self.rewrite, self.members)
+
     def intend(self, state: State) -> State:
         """There is no way back to the old index from here."""
         begun = state.rewrite(self.name)
-        return state.with_rewrite(replace(begun or self.rewrite, phase="promoting"))
+        known = with_members_intent(state, self.rewrite, self.members)
+        return known.with_rewrite(replace(begun or self.rewrite, phase="promoting"))
 
     def flow(self) -> Flow:
         """Pass after pass, until one finds nothing or writers keep it from finding less."""
+        yield from ensure_members(self.rewrite, self.members)
         total, found = Tally(), 0
         for number in range(1, MOST_PASSES + 1):
             tally: Tally = yield Sweep(

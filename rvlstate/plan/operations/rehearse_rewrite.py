@@ -24,7 +24,8 @@ class RehearseRewrite(Defaults):
     """Create the target definition over no documents and drop it again, then read and transform all documents.
 
     Nothing is written; the user's own code sees the first documents only. More than `max_bad_rows` documents that
-    cannot be transformed fail the gate. With the last step the change counts as begun.
+    cannot be transformed fail the gate. With the last step the change counts as begun. `members` is the index that
+    serves where its filter tells which documents are left alone, "" if there is none.
     """
 
     operation: Literal["rehearse_rewrite"] = "rehearse_rewrite"
@@ -33,6 +34,7 @@ class RehearseRewrite(Defaults):
     pace: Pace = FULL_SPEED
     backup: str = ""
     max_bad_rows: int = 0
+    members: str = ""
     atomic: bool = True
 
     @property
@@ -79,6 +81,7 @@ class RehearseRewrite(Defaults):
             pace=self.pace,
             backup=self.backup,
             max_bad_rows=self.max_bad_rows,
+            members=self.members,
         )
         yield Report(_note(tally), done=tally.seen, total=tally.seen, figures=_figures(tally))
 

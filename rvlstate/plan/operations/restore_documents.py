@@ -122,8 +122,15 @@ class FinishRollback(Defaults):
         return tidying()
 
     def record(self, state: State) -> State:
-        """No change of documents is begun."""
-        return state.without_rewrite(self.name)
+        """No change of documents is begun, what was dropped for it is nobody's, and late writes are none by it."""
+        state = state.without_rewrite(self.name)
+        record = state.record(self.name)
+        serves = record.physical if record else ""
+        for physical in sorted({self.rewrite.physical, self.rewrite.target, self.rewrite.interim} - {serves}):
+            state = state.without_intent(physical)
+        if record is None or record.layout is None or record.layout.id != self.rewrite.id:
+            return state
+        return state.with_record(replace(record, layout=None))
 
     def flow(self) -> Flow:
         """Remove what only the change needed."""

@@ -7,23 +7,22 @@ from typing import Literal
 
 from rvlstate.model.canonical import mask
 from rvlstate.model.catalog import Catalog, LiveIndex
-from rvlstate.model.definition import IndexDefinition
-from rvlstate.model.field import TagField
 from rvlstate.model.rewrite import Rewrite
 from rvlstate.model.state import Intent, State
 from rvlstate.plan.arguments import create_arguments
 from rvlstate.plan.commands import INSPECTING, rewriting
 from rvlstate.plan.effects import FULL_SPEED, Flow, Pace, Report, Sweep, Tally, look, send
+from rvlstate.plan.members import members_definition
 from rvlstate.plan.operations.await_build import AwaitBuild
 from rvlstate.plan.operations.base import Defaults
+from rvlstate.plan.operations.drop_index import DropIndex
+from rvlstate.plan.reading import looks_like
 
 MOST_PASSES = 20
 """Writers may keep a pass that finds nothing from coming."""
 
 NEXT_TO_NOTHING = 0.001
 """Share of the documents from which on the rest is left to the passes after the index serves again."""
-
-NOBODYS_FIELD = "rvlstate~members"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +84,7 @@ class RewriteDocuments(Defaults):
 
     def flow(self) -> Flow:
         """Pass after pass; each one does only what is missing."""
-        if self.members == self.rewrite.members:
-            yield from ensure_members(self.rewrite)
+        yield from ensure_members(self.rewrite, self.members)
         total = Tally()
         for number in range(1, MOST_PASSES + 1):
             tally: Tally = yield Sweep(
@@ -130,22 +128,22 @@ def count_old_failures(rewrite: Rewrite) -> Flow:
         yield Report("", figures={"old_layout_failures": float(serving.statistics.failures)})
 
 
-def ensure_members(rewrite: Rewrite) -> Flow:
-    """Make the index that tells which documents the filter of the old one lets in, and wait until it is built."""
+def ensure_members(rewrite: Rewrite, members: str) -> Flow:
+    """Make the index that tells which documents the filter of the old one lets in, and wait until it is built.
+
+    Nothing where `members` is another index, or "". One of that name with another filter is what a change left behind
+    of which nothing is known any more.
+    """
+    if members != rewrite.members:
+        return
+    wanted = members_definition(rewrite.before)
     seen = yield from look(rewrite.members)
+    if seen is not None and not looks_like(seen.definition, wanted):
+        yield from DropIndex(physical=rewrite.members, because="left_behind", atomic=False).flow()
+        seen = None
     if seen is None:
-        yield from send(*create_arguments(rewrite.members, members_definition(rewrite.before)))
-    yield from AwaitBuild(name=rewrite.name, physical=rewrite.members).flow()
-
-
-def members_definition(before: IndexDefinition) -> IndexDefinition:
-    """The filter with the fields that it reads and nothing else, which is cheap to build and to keep."""
-    named = tuple(field for field in before.fields if before.filter and f"@{field.name}" in before.filter)
-    path = f"$.{NOBODYS_FIELD}" if before.storage == "json" else NOBODYS_FIELD
-    nobodys = TagField(name=NOBODYS_FIELD, identifier=path)
-    return IndexDefinition(
-        storage=before.storage, prefixes=before.prefixes, filter=before.filter, fields=(*named, nobodys)
-    )
+        yield from send(*create_arguments(rewrite.members, wanted))
+    yield from AwaitBuild(name=rewrite.name, physical=rewrite.members).own_build()
 
 
 def added(one: Tally, other: Tally) -> Tally:

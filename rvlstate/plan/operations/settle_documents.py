@@ -18,8 +18,10 @@ from rvlstate.plan.operations.rewrite_documents import (
     MOST_PASSES,
     added,
     count_old_failures,
+    ensure_members,
     figures_of,
     left_words,
+    with_members_intent,
 )
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -68,6 +70,10 @@ class SettleDocuments(Defaults):
         """The index that knew the filter goes."""
         return catalog.without_index(self.rewrite.members)
 
+    def intend(self, state: State) -> State:
+        """An index that knows the filter is ours, should it be left behind."""
+        return with_members_intent(state, self.rewrite, self.members)
+
     def record(self, state: State) -> State:
         """The change is complete, late writes are known by it, and an index that was dropped for it is nobody's."""
         rewrite = self.rewrite
@@ -80,6 +86,7 @@ class SettleDocuments(Defaults):
 
     def flow(self) -> Flow:
         """Pass, wait, pass; then remove what was only needed for that."""
+        yield from ensure_members(self.rewrite, self.members)
         if self.rewrite.touches_documents:
             yield from self._settle()
         if self.rewrite.promotion == "new_prefix":

@@ -82,8 +82,7 @@ class StageDocuments(Defaults):
 
     def flow(self) -> Flow:
         """One pass that makes the copies, or passes that bring them up to date."""
-        if self.members:
-            yield from ensure_members(self.rewrite)
+        yield from ensure_members(self.rewrite, self.members)
         total, found = Tally(), 0
         for number in range(1, MOST_PASSES + 1 if self.again else 2):
             tally: Tally = yield Sweep(

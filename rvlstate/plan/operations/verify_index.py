@@ -31,6 +31,7 @@ from rvlstate.plan.effects import (
     look,
 )
 from rvlstate.plan.gates import Verdict, judge, relocated, remembered_name, table
+from rvlstate.plan.operations.await_build import await_replicas
 from rvlstate.plan.operations.base import Defaults
 from rvlstate.plan.operations.take_baseline import check_commands, renamed_check
 from rvlstate.plan.reading import looks_like
@@ -103,7 +104,7 @@ class VerifyIndex(Defaults):
     def permissions(self) -> tuple[str, ...]:
         """The names of the commands."""
         recalls = ("GET",) if self.checks and self.baseline else ()
-        removes = () if self.after_cutover else ("FT.DROPINDEX",)
+        removes = () if self.after_cutover else ("FT.DROPINDEX", "ROLE")
         staging = rewriting(self.staged) if self.staged else ()
         return (*INSPECTING, *recalls, *removes, *staging, *check_commands(self.checks, self.definition))
 
@@ -118,6 +119,8 @@ class VerifyIndex(Defaults):
             )
         if self.after_cutover:
             yield from self._assert_serves()
+        else:  # what was built a while ago may be on a replica that came since
+            yield from await_replicas(self.physical)
         told = _Told()
         old = yield from self._compare(new, told)
         if self.checks:

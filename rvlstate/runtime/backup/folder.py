@@ -148,8 +148,8 @@ def _refuse_another(folder: Path, differences: tuple[str, ...]) -> None:
 
 def _lost(folder: Path) -> GateFailedError:
     return GateFailedError(
-        f"the backup is gone from {folder}",
-        why="An earlier run began it and may have overwritten documents whose originals were kept there only.\n"
+        f"the backup is gone from {folder}, or never was there",
+        why="An earlier run began the change, with a backup that may hold the only originals, or with none.\n"
         "A new one would hold the rest, and look whole. Nothing was written.",
         next_step="bring the folder back; or take backup: out of the settings, which gives up the way back, and apply.",
     )

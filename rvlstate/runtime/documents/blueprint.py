@@ -4,7 +4,8 @@
 |----------|-------------------------------|--------------------------------|-----------------------------------------|
 | length   | target has the new length     | none                           | the length is the old one: again        |
 | presence | target is there, and not made | of target, and of what was     | what was read is not what was noted:    |
-|          | by us from other inputs       | read (none if nothing is read) | again, if target is still ours          |
+|          | by us from other inputs       | read (none if nothing is read) | again, if target is still ours and all  |
+|          |                               |                                | that this change removes is there       |
 | absence  | none of `removes` is there    | of target (none if it is only  | a removed one is back: again, if target |
 |          |                               | removed); staged: of `removes` | is still ours; else it goes if it is as |
 |          |                               |                                | it was staged, and both stay if not     |
@@ -14,9 +15,10 @@
 | (prefix) | the key has a new prefix, or  | that it was moved, if a new    | there are two documents: the new key    |
 |          | was noted as moved            | key may look like an old one   | stays, the old one is a bad row         |
 
-A value and its digest are written by one script, so a kill at any moment leaves either both or none. A field none of
-whose inputs is there has nothing to be made from, and is done. A digest that belongs to a document that was deleted
-harms nothing: it only says something about a value that equals it.
+A value and its digest are written by one script, so a kill at any moment leaves either both or none. Digests are of
+what the document holds when all fields are written: inputs that the same change writes or removes included. A field
+none of whose inputs is there has nothing to be made from, and is done. A digest that belongs to a document that was
+deleted harms nothing: it only says something about a value that equals it.
 """
 
 from __future__ import annotations
@@ -105,7 +107,8 @@ def blueprint_of(rewrite: Rewrite, *, field_expiry: bool, originals: bool) -> Bl
         identifiers = tuple(sorted({_encoded(name, is_json=is_json) for name in _all_names(rewrite.fields)}))
         at = {name: identifiers.index(_encoded(name, is_json=is_json)) for name in _all_names(rewrite.fields)}
         guarded = tuple(sorted({at[name] for item in rewrite.fields for name in _guarded_names(item, originals)}))
-        fields = [_field(item, at, is_json=is_json) for item in rewrite.fields]
+        going = {at[name] for item in rewrite.fields for name in item.removes}
+        fields = [_field(item, at, going, is_json=is_json) for item in rewrite.fields]
     spec = {
         "ids": [name.decode("utf-8", "surrogateescape") for name in identifiers],
         "sent": [position + 1 for position in guarded],
@@ -136,7 +139,7 @@ def _is_chained(moves: tuple[tuple[str, str], ...]) -> bool:
     )
 
 
-def _field(item: FieldRewrite, at: dict[str, int], *, is_json: bool) -> dict[str, Any]:
+def _field(item: FieldRewrite, at: dict[str, int], going: set[int], *, is_json: bool) -> dict[str, Any]:
     reads = [at[source.identifier] + 1 for source in item.reads]
     removes = [at[name] + 1 for name in item.removes]
     described: dict[str, Any] = {"layout": item.layout, "reads": reads, "removes": removes}
@@ -151,6 +154,7 @@ def _field(item: FieldRewrite, at: dict[str, int], *, is_json: bool) -> dict[str
         "length": _length(item.writes, is_json=is_json),
         "noted": _is_noted(item),
         "cover": [target, *beside],
+        "going": [place for place in reads if place - 1 in going],
         "expiry": renamed[0],
         "own": target in reads,
         "many": is_json and is_several(item.writes.identifier),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from rvlstate.model.rewrite import FieldRewrite
@@ -60,7 +60,7 @@ def _compute(blueprint: Blueprint, rows: list[Row], states: str, functions: Func
         for at, item in enumerate(fields)
         if states[at] == COMPUTE and item.writes and not (functions is None and uses_user_code(item))
     ]
-    rewrites = [fields[at] for at in wanted]
+    rewrites = [_as_it_is(fields[at], fields, states) for at in wanted]
     columns = {
         source.identifier: _column(blueprint, source.identifier, rows) for item in rewrites for source in item.reads
     }
@@ -75,6 +75,16 @@ def _compute(blueprint: Blueprint, rows: list[Row], states: str, functions: Func
             else:
                 row.new[at] = value if blueprint.adapter == "hash" else _text(blueprint, at, value)
     _sort_out(rows, outcome.bad, result)
+
+
+def _as_it_is(item: FieldRewrite, fields: Sequence[FieldRewrite], states: str) -> FieldRewrite:
+    """The field, reading in its new form what is in the new layout already: a writer of that may have left the rest."""
+    done = {
+        field.writes.identifier: field.writes
+        for field, state in zip(fields, states, strict=False)
+        if field.writes is not None and state != COMPUTE
+    }
+    return replace(item, reads=tuple(done.get(source.identifier, source) for source in item.reads))
 
 
 def _convert(blueprint: Blueprint, rows: list[Row], states: str, functions: Functions | None, result: Computed) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from rvlstate.runtime.documents.node import Node
 
+PATIENCE = ("TIMEOUT", 20_000)
+"""Milliseconds: the server's own limit, 500, cuts answers short in silence, and who is missing counts as left out."""
+
 
 class Members:
     """Asks an index for its documents among given keys. `node` is where FT.* is sent to."""
@@ -19,8 +22,8 @@ class Members:
         """Those of the keys that are documents of the index, in order."""
         if not keys:
             return []
-        command = ("FT.SEARCH", self._index, "*", "INKEYS", len(keys), *keys, "NOCONTENT", "LIMIT", 0, len(keys))
-        (reply,) = self._node.send([command])
+        limits = ("LIMIT", 0, len(keys), *PATIENCE)
+        (reply,) = self._node.send([("FT.SEARCH", self._index, "*", "INKEYS", len(keys), *keys, "NOCONTENT", *limits)])
         found = set(_ids(reply))
         return [key for key in keys if key in found]
 

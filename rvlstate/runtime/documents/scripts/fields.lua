@@ -10,21 +10,29 @@ local function note(n, sign, name, values, positions)
   redis.call('ZADD', marks, string.format('%.0f', score(values, positions)), n .. sign .. name)
 end
 
+-- `values` become what the document holds then.
 local function write_field(n, field, key, name, values, value)
   if value then
     local stored = put(key, field, values, value)
     if not stored then return false end
-    if field.noted then
-      if field.layout == 'presence' then note(n, '<', name, values, field.reads) end
-      if field.layout == 'absence' and spec.promotion ~= '' then note(n, '<', name, values, field.removes) end
-      values[field.target] = stored
-      note(n, '>', name, values, field.cover)
+    if field.noted and field.layout == 'absence' and spec.promotion ~= '' then
+      note(n, '<', name, values, field.removes)
     end
+    if field.target then values[field.target] = stored end
   end
   for _, at in ipairs(field.removes) do
     if values[at] then remove(key, at) end
+    values[at] = false
   end
   return true
+end
+
+-- Once all fields are written: what a value was made from may have been written or removed by the same change, and is
+-- compared with what the document holds from then on.
+local function note_field(n, field, name, values)
+  if not field.noted then return end
+  if field.layout == 'presence' then note(n, '<', name, values, field.reads) end
+  note(n, '>', name, values, field.cover)
 end
 
 local function is_as_read(key, kind, seen)

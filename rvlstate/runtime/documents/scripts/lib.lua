@@ -23,6 +23,13 @@ local function any(values, positions)
   return false
 end
 
+local function all(values, positions)
+  for _, at in ipairs(positions) do
+    if not values[at] then return false end
+  end
+  return true
+end
+
 local function type_of(key)
   return redis.call('TYPE', key).ok
 end

@@ -10,6 +10,9 @@ local function failed(target, name, states, values, new)
   for n, field in ipairs(spec.fields) do
     if string.sub(states, n, n) ~= '0' and not write_field(n, field, target, name, values, new[n]) then return n end
   end
+  for n, field in ipairs(spec.fields) do
+    if new[n] then note_field(n, field, name, values) end
+  end
 end
 
 -- It is made beside the copy and then takes its place: an index that is there already sees one write, not several.

@@ -11,10 +11,12 @@ local function is_done(n, field, key, kind, values)
   if field.layout == 'length' then return fits(key, field, values) end
   if field.layout == 'marker' then return is_ours(n, key, values, field.cover, '>') end
   if not values[field.target] then return false end
-  -- presence: what somebody else wrote stays; what we wrote is done while its inputs are what it was made from.
+  -- presence: what somebody else wrote stays; what we wrote is done while its inputs are what it was made from, or if
+  -- one of them went with this change: nothing can be made of the rest.
   return not field.noted
     or not is_ours(n, key, values, field.cover, '>')
     or is_ours(n, key, values, field.reads, '<')
+    or not all(values, field.going)
 end
 
 -- What goes with a rename is what is at the new place already, or was there when the copy was made, before that changed.

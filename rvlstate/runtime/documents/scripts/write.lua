@@ -15,7 +15,11 @@ local function write(key, dest, seen, states, new)
   for n, field in ipairs(spec.fields) do
     if string.sub(states, n, n) ~= '0' and not write_field(n, field, key, moves and dest or key, values, new[n]) then
       answer = misfit(n)
+      new[n] = nil
     end
+  end
+  for n, field in ipairs(spec.fields) do
+    if new[n] then note_field(n, field, moves and dest or key, values) end
   end
   if moves then
     redis.call('RENAME', key, dest)
