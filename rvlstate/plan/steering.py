@@ -21,7 +21,7 @@ from rvlstate.model.state import State
 from rvlstate.plan.build import build_plan
 from rvlstate.plan.operations import GiveUpRewrite
 from rvlstate.plan.phases import lost_words, present
-from rvlstate.plan.plan import Basis, Plan
+from rvlstate.plan.plan import Basis, Plan, Step
 from rvlstate.plan.situation import World
 
 Command = Literal["apply", "cutover", "complete"]
@@ -57,7 +57,7 @@ class Errand:
         _refuse_wrong_phase(self.command, rewrite)
         whole = build_plan(self.desired, world, targets=(self.name,), created_at=created_at, version=version)
         plan = _alone(whole, self.name)
-        if any(isinstance(step.operation, GiveUpRewrite) for step in plan.steps):
+        if any(_gives_up(step) for step in plan.steps):
             raise _declared_otherwise(self.command, rewrite)
         return plan
 
@@ -70,6 +70,11 @@ class Errand:
         if not self.name:
             return build_plan(self.desired, world, targets=targets, begun=True)
         return _alone(build_plan(self.desired, world, targets=(self.name,)), self.name)
+
+
+def _gives_up(step: Step) -> bool:
+    """Whether a step ends a change that did not come to its end; one that did is only tidied up."""
+    return isinstance(step.operation, GiveUpRewrite) and not step.operation.rewrite.settled
 
 
 def applying(desired: Desired, *, postpone: bool = False) -> Errand:
