@@ -249,7 +249,7 @@ index:
   name: products
   prefix: 'product:'
   storage_type: hash
-  # the server does not reveal whether the index is temporary
+  # the server does not reveal whether the index is temporary; such an index takes its documents along when it goes
 fields:
   - name: category
     type: tag

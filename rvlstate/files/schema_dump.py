@@ -95,7 +95,10 @@ def _text(name: str, definition: IndexDefinition, parts: list[DumpedField]) -> s
         index["stopwords"] = list(definition.stopwords)
     lines = [plain_yaml({"version": "0.1.0", "index": index})]
     if definition.temporary == UNREVEALED:
-        lines.append("  # the server does not reveal whether the index is temporary\n")
+        lines.append(
+            "  # the server does not reveal whether the index is temporary; such an index takes its documents along "
+            "when it goes\n"
+        )
     if not parts:
         return "".join([*lines, "fields: []\n"])
     items = [textwrap.indent(plain_yaml([part.item]) + _comments(part), "  ") for part in parts]
