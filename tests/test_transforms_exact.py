@@ -60,7 +60,10 @@ def test_neighbours_are_those_of_the_definition(metric: str, datatype: str) -> N
 
 @given(st.integers(1, 7), st.integers(1, 5), st.sampled_from(METRICS), st.data())
 def test_batches_and_repeats_make_no_difference(size: int, k: int, metric: str, data: Any) -> None:
-    """Whole numbers, which tie often: equal distances go by key; a key that SCAN returns twice counts once."""
+    """Whole numbers, which tie often: equal distances go by key; a key that SCAN returns twice counts once.
+
+    Under cosine lengths are no whole numbers, and a product of many rows is rounded otherwise than that of few.
+    """
     rows = data.draw(st.lists(st.lists(st.integers(-3, 3), min_size=2, max_size=2), min_size=1, max_size=15))
     stored, names = blobs(rows), keys(len(rows))
     order = data.draw(st.permutations([*range(len(rows)), *range(len(rows) // 2)]))
@@ -70,7 +73,11 @@ def test_batches_and_repeats_make_no_difference(size: int, k: int, metric: str, 
     for start in range(0, len(order), size):
         batch = order[start : start + size]
         parts.feed([names[at] for at in batch], [stored[at] for at in batch])
-    assert parts.result() == whole.result()
+    if metric != "cosine":
+        assert parts.result() == whole.result()
+    for found, expected in zip(parts.distances(), whole.distances(), strict=True):
+        assert len({key for key, _ in found}) == len(expected)
+        assert [distance for _, distance in found] == pytest.approx([distance for _, distance in expected], abs=1e-5)
 
 
 def test_what_has_no_distance_is_left_out() -> None:

@@ -34,9 +34,10 @@ def encode(vector: bytes | Sequence[float], before: VectorShape, after: VectorSh
 class ExactNeighbours:
     """The `k` nearest neighbours of each query among all vectors that it is fed, by exact comparison.
 
-    `metric` is cosine, l2 or ip; equal distances are ordered by key. Documents without a vector of the right length,
-    or with one that has no distance (NaN, the zero vector under cosine), are left out; a key that comes twice counts
-    once. Memory: that of the queries, `k` keys for each, and one batch.
+    `metric` is cosine, l2 or ip; equal distances are ordered by key (in float32 those of equal vectors may differ in
+    the last digit: a product of many rows is rounded otherwise than that of few). Documents without a vector of the
+    right length, or with one that has no distance (NaN, the zero vector under cosine), are left out; a key that comes
+    twice counts once. Memory: that of the queries, `k` keys for each, and one batch.
     """
 
     def __init__(self, queries: Sequence[bytes], shape: VectorShape, metric: str, k: int) -> None:
