@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 from servers import CAPABILITIES, discard, flush, guarded_root, is_capable
 
 from rvlstate.runtime.embedded import EmbeddedServer, start_server
+
+# The same examples in every run, so that a run says something about the change at hand; `make soak` looks for others.
+settings.register_profile("repeatable", derandomize=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw at random only where tests run for long."""
+    if config.getoption("markexpr") != "soak":
+        settings.load_profile("repeatable")
 
 
 class NewServer(Protocol):
